@@ -1,0 +1,254 @@
+//! Calls to be made by the reactor: soon, later, when it runs, from threads.
+
+use super::convert;
+use super::guard;
+use super::status::lariat_status;
+use super::types::*;
+use crate::handles::{CallFn, Item, Owned, Word};
+use crate::reactor::timers::{self, DelayedCall};
+use crate::reactor::{ReactorItem, soon, thread_queue};
+use crate::status::{Result, Status};
+use std::ffi::c_void;
+
+/// Calls fn(user_data) once, on the reactor's next turn, never from inside this call. Calls are made in the order in
+/// which they were asked for.
+///
+/// user_data  may be NULL; passed through.
+/// errors     LARIAT_ERR_CLOSED while the reactor is being freed; it drops the calls that wait.
+/// thread     the reactor's.
+/// Twisted    IReactorTime.callLater with 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_call_soon(
+    reactor: *mut lariat_reactor,
+    r#fn: lariat_call_fn,
+    user_data: *mut c_void,
+) -> lariat_status {
+    call_soon(reactor, r#fn, convert::borrowed(user_data))
+}
+
+/// The same as lariat_reactor_call_soon, with user_data owned by the library from here on: free_user_data(user_data) is
+/// called exactly once, after the call, when the call is dropped with its scope or reactor, or before this fails.
+///
+/// free_user_data  may be NULL.
+/// thread          the reactor's.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_call_soon_full(
+    reactor: *mut lariat_reactor,
+    r#fn: lariat_call_fn,
+    user_data: *mut c_void,
+    free_user_data: lariat_free_fn,
+) -> lariat_status {
+    call_soon(reactor, r#fn, convert::owned(user_data, free_user_data))
+}
+
+/// The same as lariat_reactor_call_soon, but the next turn queues an event, LARIAT_EVENT_CALL, instead of calling.
+///
+/// tag     any number; comes back in the event.
+/// thread  the reactor's.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_call_soon_event(reactor: *mut lariat_reactor, tag: u64) -> lariat_status {
+    guard::on(reactor, |reactor| soon::call_soon(reactor, None, convert::tag(tag)))
+}
+
+#[inline(always)]
+fn call_soon(reactor: *mut lariat_reactor, function: lariat_call_fn, data: Owned) -> lariat_status {
+    guard::on(reactor, move |reactor| {
+        let function = convert::required("fn", convert::call_fn(function))?;
+        soon::call_soon(reactor, Some(function), data)
+    })
+}
+
+/// Calls fn(user_data) once, on the reactor's thread, after at least so many seconds, never from inside this call. Calls
+/// due at the same instant are made in the order in which they were scheduled; one scheduled from inside a call waits
+/// for the next turn.
+///
+/// seconds    0 to 1e9.
+/// user_data  may be NULL; passed through.
+/// returns    a handle that goes stale when the call has been made or cancelled; NULL on failure.
+/// errors     LARIAT_ERR_LIMIT at options.max_delayed_calls.
+/// thread     the reactor's.
+/// Twisted    IReactorTime.callLater.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_call_later(
+    reactor: *mut lariat_reactor,
+    seconds: f64,
+    r#fn: lariat_call_fn,
+    user_data: *mut c_void,
+) -> *mut lariat_delayed_call {
+    call_later(reactor, seconds, r#fn, convert::borrowed(user_data))
+}
+
+/// The same as lariat_reactor_call_later, with user_data owned by the library from here on: free_user_data(user_data) is
+/// called exactly once, after the call, after its cancellation, when its scope ends, when the reactor is freed, or before
+/// this returns NULL. Every function that keeps user_data has such a _full form.
+///
+/// free_user_data  may be NULL.
+/// thread          the reactor's.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_call_later_full(
+    reactor: *mut lariat_reactor,
+    seconds: f64,
+    r#fn: lariat_call_fn,
+    user_data: *mut c_void,
+    free_user_data: lariat_free_fn,
+) -> *mut lariat_delayed_call {
+    call_later(reactor, seconds, r#fn, convert::owned(user_data, free_user_data))
+}
+
+/// The same as lariat_reactor_call_later, but queues an event, LARIAT_EVENT_DELAYED_CALL, instead of calling.
+///
+/// tag     any number; comes back in the event.
+/// thread  the reactor's.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_call_later_event(
+    reactor: *mut lariat_reactor,
+    seconds: f64,
+    tag: u64,
+) -> *mut lariat_delayed_call {
+    guard::on(reactor, |reactor| {
+        timers::call_later(reactor, convert::delay("seconds", seconds)?, None, convert::tag(tag))
+    })
+}
+
+#[inline(always)]
+fn call_later(
+    reactor: *mut lariat_reactor,
+    seconds: f64,
+    function: lariat_call_fn,
+    data: Owned,
+) -> *mut lariat_delayed_call {
+    guard::on(reactor, move |reactor| -> Result<Item<DelayedCall>> {
+        let function = convert::required("fn", convert::call_fn(function))?;
+        timers::call_later(reactor, convert::delay("seconds", seconds)?, Some(function), data)
+    })
+}
+
+/// Calls fn(user_data) once, when the reactor runs: at once, from inside this call, if it does, else after the start-up
+/// triggers of its next start.
+///
+/// user_data  may be NULL; passed through.
+/// thread     the reactor's.
+/// Twisted    IReactorCore.callWhenRunning.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_call_when_running(
+    reactor: *mut lariat_reactor,
+    r#fn: lariat_call_fn,
+    user_data: *mut c_void,
+) -> lariat_status {
+    call_when_running(reactor, r#fn, convert::borrowed(user_data))
+}
+
+/// The same as lariat_reactor_call_when_running, with user_data owned by the library from here on:
+/// free_user_data(user_data) is called exactly once, after the call, when the call is dropped with its scope or reactor,
+/// or before this fails.
+///
+/// free_user_data  may be NULL.
+/// thread          the reactor's.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_call_when_running_full(
+    reactor: *mut lariat_reactor,
+    r#fn: lariat_call_fn,
+    user_data: *mut c_void,
+    free_user_data: lariat_free_fn,
+) -> lariat_status {
+    call_when_running(reactor, r#fn, convert::owned(user_data, free_user_data))
+}
+
+/// The same as lariat_reactor_call_when_running, but queues an event, LARIAT_EVENT_CALL, instead of calling.
+///
+/// tag     any number; comes back in the event.
+/// thread  the reactor's.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_call_when_running_event(reactor: *mut lariat_reactor, tag: u64) -> lariat_status {
+    guard::on(reactor, |reactor| soon::call_when_running(reactor, None, convert::tag(tag)))
+}
+
+fn call_when_running(reactor: *mut lariat_reactor, function: lariat_call_fn, data: Owned) -> lariat_status {
+    guard::on(reactor, move |reactor| {
+        let function = convert::required("fn", convert::call_fn(function))?;
+        soon::call_when_running(reactor, Some(function), data)
+    })
+}
+
+/// Has fn(user_data) called once on the reactor's thread, on its next turn, which it wakes up for. Calls of one thread
+/// are made in their order; none is lost or merged with another. From the reactor's own thread it waits for the next
+/// turn as well.
+///
+/// user_data  may be NULL; passed through.
+/// returns    LARIAT_OK: the call is queued, and is made even if the reactor is freed before its next turn.
+/// errors     LARIAT_ERR_CLOSED while the reactor is being freed, LARIAT_ERR_STALE_HANDLE afterwards.
+/// thread     any.
+/// Twisted    IReactorFromThreads.callFromThread.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_call_from_thread(
+    reactor: *mut lariat_reactor,
+    r#fn: lariat_call_fn,
+    user_data: *mut c_void,
+) -> lariat_status {
+    call_from_thread(reactor, r#fn, convert::borrowed(user_data))
+}
+
+/// The same as lariat_reactor_call_from_thread, with user_data owned by the library from here on:
+/// free_user_data(user_data) is called exactly once: after the call, on the reactor's thread, or before this fails, on
+/// the calling thread.
+///
+/// free_user_data  may be NULL.
+/// thread          any.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_call_from_thread_full(
+    reactor: *mut lariat_reactor,
+    r#fn: lariat_call_fn,
+    user_data: *mut c_void,
+    free_user_data: lariat_free_fn,
+) -> lariat_status {
+    call_from_thread(reactor, r#fn, convert::owned(user_data, free_user_data))
+}
+
+/// The same as lariat_reactor_call_from_thread, but the reactor's next turn queues an event, LARIAT_EVENT_CALL, instead
+/// of calling.
+///
+/// tag     any number; comes back in the event.
+/// thread  any.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_call_from_thread_event(reactor: *mut lariat_reactor, tag: u64) -> lariat_status {
+    guard::any_thread(reactor, |reactor, _| post_call(reactor, None, convert::tag(tag)))
+}
+
+#[inline(always)]
+fn call_from_thread(reactor: *mut lariat_reactor, function: lariat_call_fn, data: Owned) -> lariat_status {
+    guard::any_thread(reactor, move |reactor, _| {
+        let function = convert::required("fn", convert::call_fn(function))?;
+        post_call(reactor, Some(function), data)
+    })
+}
+
+#[inline(always)]
+fn post_call(reactor: Word, function: Option<CallFn>, data: Owned) -> Result {
+    let posted = thread_queue::post_call(reactor.addr() as u64, function, data.word(), data.free());
+    posted.map_err(|_| Status::ERR_CLOSED)?;
+    data.into_parts();
+    Ok(())
+}
+
+/// Lists the delayed calls that wait, in no particular order.
+///
+/// delayed_calls  written: as many handles as there are, and at most capacity; may be NULL if that is 0.
+/// capacity       how many handles there is room for.
+/// count          written: how many there are, which may be more.
+/// thread         the reactor's.
+/// Twisted        IReactorTime.getDelayedCalls.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_delayed_calls(
+    reactor: *mut lariat_reactor,
+    delayed_calls: *mut *mut lariat_delayed_call,
+    capacity: usize,
+    count: *mut usize,
+) -> lariat_status {
+    let waiting = |reactor: ReactorItem| {
+        let calls = reactor.pools.all::<DelayedCall>().into_iter();
+        calls.filter(|call| timers::is_active(*call)).map(Item::word).collect()
+    };
+    guard::on(reactor, |reactor| {
+        convert::list_handles("delayed_calls", (delayed_calls, capacity), count, || waiting(reactor))
+    })
+}

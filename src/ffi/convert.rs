@@ -1,0 +1,194 @@
+//! What C hands over, as the core takes it, and the other way round.
+//!
+//! The functions that follow a pointer rely on what C alone can vouch for: that an array, an out-pointer or a string
+//! that is given is what the header says. Everything else is checked.
+
+use super::types::*;
+use crate::deferred::failure::{self, Failure, Reason};
+use crate::handles::{self, *};
+use crate::reactor::ReactorItem;
+use crate::status::{Result, Status};
+use std::ffi::{CStr, c_char, c_void};
+use std::mem::transmute;
+use std::ptr::NonNull;
+
+/// The refusal of an argument.
+#[cold]
+pub fn invalid(why: impl std::fmt::Display) -> Status {
+    Status::ERR_INVALID_ARGUMENT.because(why)
+}
+
+#[cold]
+fn is_null(name: &str) -> Status {
+    invalid(format_args!("{name} is NULL"))
+}
+
+/// A function for each type of callback: the pointer that C gave, as the core calls it.
+macro_rules! functions {
+    ($($name:ident: $given:ty => $taken:ty;)*) => {$(
+        #[inline(always)]
+        pub fn $name(function: $given) -> Option<$taken> {
+            // SAFETY: both are one function pointer of the C ABI, or null for None. They differ in pointer parameters
+            // and returns alone, for which the core has a Word, transparent over a pointer: the ABI is the same.
+            unsafe { transmute::<$given, Option<$taken>>(function) }
+        }
+    )*};
+}
+
+functions! {
+    call_fn: lariat_call_fn => CallFn;
+    free_fn: lariat_free_fn => FreeFn;
+    callback_fn: lariat_callback_fn => CallbackFn;
+    errback_fn: lariat_errback_fn => CallbackFn;
+    both_fn: lariat_both_fn => BothFn;
+    canceller_fn: lariat_canceller_fn => CancellerFn;
+    trigger_fn: lariat_trigger_fn => TriggerFn;
+    looping_fn: lariat_looping_fn => HandleFn;
+    step_fn: lariat_step_fn => StepFn;
+    ready_fn: lariat_ready_fn => ReadyFn;
+    job_fn: lariat_job_fn => HandleFn;
+    blocking_fn: lariat_blocking_fn => HandleFn;
+    log_fn: lariat_log_fn => LogFn;
+    slow_fn: lariat_slow_fn => SlowFn;
+    unhandled_fn: lariat_unhandled_fn => UnhandledFn;
+}
+
+/// Refuses a function that is not there.
+#[inline(always)]
+pub fn required<F>(name: &str, function: Option<F>) -> Result<F> {
+    function.ok_or_else(|| is_null(name))
+}
+
+/// User data, a value or a payload, owned from here on if it comes with a free function.
+#[inline(always)]
+pub fn owned(data: *mut c_void, free: lariat_free_fn) -> Owned {
+    Owned::new(Word::new(data), free_fn(free))
+}
+
+/// User data that stays the host's.
+#[inline(always)]
+pub fn borrowed(data: *mut c_void) -> Owned {
+    Owned::new(Word::new(data), None)
+}
+
+/// The tag of an event, where a call keeps its user data.
+#[inline(always)]
+pub fn tag(tag: u64) -> Owned {
+    Owned::new(Word::from_addr(tag as usize), None)
+}
+
+const SECOND: f64 = 1e9;
+
+/// A delay in nanoseconds, from 0 to 1e9 seconds.
+#[inline(always)]
+pub fn delay(name: &str, seconds: f64) -> Result<u64> {
+    if (0.0..=1e9).contains(&seconds) { Ok(nanoseconds(seconds)) } else { Err(bad_delay(name, seconds)) }
+}
+
+#[cold]
+fn bad_delay(name: &str, seconds: f64) -> Status {
+    invalid(format_args!("{name} is {seconds:?}; it must be from 0 to 1e9"))
+}
+
+/// A wait in nanoseconds; None for INFINITY, and for what nobody lives to see the end of.
+pub fn wait(name: &str, seconds: f64) -> Result<Option<u64>> {
+    match seconds {
+        0.0..=1e9 => Ok(Some(nanoseconds(seconds))),
+        1e9.. => Ok(None),
+        _ => Err(invalid(format_args!("{name} is {seconds:?}; it must be 0 or more, or INFINITY"))),
+    }
+}
+
+#[inline(always)]
+fn nanoseconds(seconds: f64) -> u64 {
+    (seconds * SECOND + 0.5) as u64
+}
+
+/// A time or a duration in seconds.
+pub fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / SECOND
+}
+
+/// Text that may be NULL; it lives as long as C keeps it, that is for the call.
+pub fn text<'call>(name: &str, text: *const c_char) -> Result<Option<&'call str>> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: it is not NULL, so it points to a NUL-ended string, which C vouches for, and which lives for the call.
+    let bytes = unsafe { CStr::from_ptr(text) };
+    bytes.to_str().map(Some).map_err(|_| invalid(format_args!("{name} is not valid UTF-8")))
+}
+
+/// What a failure is to say; 0 is no failure's code.
+pub fn reason(code: i32, os_error: i32, message: Option<&str>) -> Result<Reason<'_>> {
+    if code == 0 { Err(invalid("code is 0, which is no failure's")) } else { Ok(Reason { code, os_error, message }) }
+}
+
+/// A failure for a thing of this reactor, held once more for that.
+pub fn held(reactor: ReactorItem, failure: Word) -> Result<Word> {
+    match handles::get::<Failure>(failure)? {
+        item if item.root() != reactor => Err(Status::ERR_WRONG_REACTOR),
+        _ => Ok(failure::keep(failure)),
+    }
+}
+
+/// Where a result goes.
+pub struct Out<T>(NonNull<T>);
+
+impl<T> Out<T> {
+    /// Puts the result there.
+    pub fn write(self, value: T) {
+        // SAFETY: an out-pointer that is not NULL has room for its type: C vouches for it.
+        unsafe { self.0.write(value) };
+    }
+}
+
+/// An out-pointer that must be given.
+pub fn out<T>(name: &str, pointer: *mut T) -> Result<Out<T>> {
+    NonNull::new(pointer).map(Out).ok_or_else(|| is_null(name))
+}
+
+/// An out-pointer that may be NULL: then nothing is written.
+pub fn write_if_given<T>(pointer: *mut T, value: T) {
+    if let Some(place) = NonNull::new(pointer) {
+        Out(place).write(value);
+    }
+}
+
+/// Refuses an array that is not there, or longer than memory can be.
+fn check_array<T>(name: &str, array: *const T, length: usize) -> Result {
+    if length > isize::MAX as usize / size_of::<T>() {
+        return Err(invalid(format_args!("{name}: a length of {length} is past the address space")));
+    }
+    if array.is_null() && length != 0 { Err(is_null(name)) } else { Ok(()) }
+}
+
+/// The handles in an array of C.
+pub fn handles<H>(name: &str, array: *const *mut H, count: usize) -> Result<Vec<Word>> {
+    check_array(name, array, count)?;
+    let mut words = Vec::new();
+    words.try_reserve(count).map_err(|_| Status::ERR_NO_MEMORY)?;
+    for place in 0..count {
+        // SAFETY: `place` is below the count, so the array is not NULL and has a handle there: C vouches for it.
+        words.push(Word::new(unsafe { array.add(place).read() }));
+    }
+    Ok(words)
+}
+
+/// Copies handles into an array of C, as many as there is room for, and says how many there are.
+pub fn list_handles<H>(
+    name: &str,
+    (array, capacity): (*mut *mut H, usize),
+    count: *mut usize,
+    handles: impl FnOnce() -> Vec<Word>,
+) -> Result {
+    check_array(name, array, capacity)?;
+    let count = out("count", count)?;
+    let handles = handles();
+    for (place, handle) in handles.iter().take(capacity).enumerate() {
+        // SAFETY: `place` is below the capacity, so the array is not NULL and has room there: C vouches for it.
+        unsafe { array.add(place).write(handle.pointer()) };
+    }
+    count.write(handles.len());
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Events: what is made with a tag in place of a callback is told here.
+
+use super::guard;
+use super::status::{LARIAT_EMPTY, lariat_status};
+use super::structs::{self, Versioned, fields};
+use super::types::*;
+use crate::handles::Word;
+use crate::reactor::events;
+use crate::status::Status;
+use std::ffi::c_void;
+
+/// A call soon, from a thread or when running is to be made.
+pub const LARIAT_EVENT_CALL: i32 = 1;
+/// A delayed call is to be made; source: its handle, stale.
+pub const LARIAT_EVENT_DELAYED_CALL: i32 = 2;
+/// A Deferred has its result: value or failure; source: its handle.
+pub const LARIAT_EVENT_DEFERRED: i32 = 3;
+/// A descriptor is ready: readiness; source: its watcher.
+pub const LARIAT_EVENT_READY: i32 = 4;
+/// A trigger of the reactor's start or end; source: its handle, stale.
+pub const LARIAT_EVENT_TRIGGER: i32 = 5;
+/// A looping call is due; source: its handle.
+pub const LARIAT_EVENT_LOOPING_CALL: i32 = 6;
+
+const _: () = assert!(
+    LARIAT_EVENT_CALL == events::CALL
+        && LARIAT_EVENT_DELAYED_CALL == events::DELAYED_CALL
+        && LARIAT_EVENT_DEFERRED == events::DEFERRED
+        && LARIAT_EVENT_READY == events::READY
+        && LARIAT_EVENT_TRIGGER == events::TRIGGER
+        && LARIAT_EVENT_LOOPING_CALL == events::LOOPING_CALL
+        && LARIAT_EMPTY == Status::EMPTY.0
+);
+
+/// What happened to something that was made with a tag; to be prepared once by lariat_event_init, and filled by
+/// lariat_reactor_next_event. What it points to lives until the next such call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct lariat_event {
+    /// Set by lariat_event_init.
+    pub struct_size: u32,
+    /// What it is: LARIAT_EVENT_CALL and so on; 0: none.
+    pub kind: i32,
+    /// As given when the thing was made.
+    pub tag: u64,
+    /// The value of a Deferred; else NULL. If it came with a free function, it is freed with the event.
+    pub value: *mut c_void,
+    /// The failure of a Deferred; else NULL.
+    pub failure: *const lariat_failure,
+    /// The handle of what it came from, by kind; may be stale, or NULL.
+    pub source: *mut c_void,
+    /// LARIAT_READABLE, LARIAT_WRITABLE or both, of a watcher; else 0.
+    pub readiness: i32,
+    /// 0.
+    pub reserved: i32,
+}
+
+// SAFETY: repr(C), begins with struct_size, and holds numbers and pointers.
+unsafe impl Versioned for lariat_event {
+    const FIELDS: &'static [usize] =
+        fields!(lariat_event: struct_size kind tag value failure source readiness reserved);
+
+    fn initial(struct_size: u32) -> Self {
+        Self {
+            struct_size,
+            kind: 0,
+            tag: 0,
+            value: std::ptr::null_mut(),
+            failure: std::ptr::null(),
+            source: std::ptr::null_mut(),
+            readiness: 0,
+            reserved: 0,
+        }
+    }
+}
+
+/// Prepares an event to be filled.
+///
+/// event        written.
+/// struct_size  sizeof(lariat_event).
+/// thread       any.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_event_init(event: *mut lariat_event, struct_size: u32) -> lariat_status {
+    guard::alone(|| structs::init("event", event, struct_size))
+}
+
+/// Takes the oldest event that waits. What the event before it pointed to is freed.
+///
+/// event    prepared by lariat_event_init; written, also when there is none.
+/// returns  LARIAT_OK; LARIAT_EMPTY: none is waiting; negative: an error.
+/// thread   the reactor's. Events are queued by turns, and by what fires Deferreds.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_next_event(reactor: *mut lariat_reactor, event: *mut lariat_event) -> lariat_status {
+    guard::on(reactor, |reactor| {
+        let event = structs::filled("event", event)?;
+        let seen = events::next(reactor);
+        event.write(|size| seen.map_or(lariat_event::initial(size), |seen| lariat_event::of(&seen, size)));
+        Ok(if seen.is_some() { Status::OK } else { Status::EMPTY })
+    })
+}
+
+impl lariat_event {
+    fn of(seen: &events::Seen, struct_size: u32) -> Self {
+        let pointer = Word::pointer;
+        Self {
+            struct_size,
+            kind: seen.kind,
+            tag: seen.tag,
+            value: pointer(seen.value),
+            failure: seen.failure.pointer(),
+            source: pointer(seen.source),
+            readiness: seen.readiness,
+            reserved: 0,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The C API, one file a noun: convert, call, convert. The doc comments here are the public header.
+//!
+//! An export looks its handle up and runs its body through `guard`, which turns errors and panics into answers; it takes
+//! apart what C hands over, and puts together what C gets back, through `convert` and `structs`. The exports take plain
+//! pointers of C: what only C can vouch for is said in `convert`.
+
+#![allow(non_camel_case_types, reason = "types are named as C names them")]
+
+mod convert;
+mod guard;
+mod structs;
+
+pub mod calls;
+pub mod chain;
+pub mod combinators;
+pub mod cooperator;
+pub mod deferred;
+pub mod deferred_from_thread;
+pub mod delayed_call;
+pub mod event;
+pub mod failure;
+pub mod lock;
+pub mod looping_call;
+pub mod options;
+pub mod outcome;
+pub mod queue;
+pub mod reactor;
+pub mod scope;
+pub mod semaphore;
+pub mod simulation;
+pub mod stats;
+pub mod status;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod threads;
+pub mod trigger;
+pub mod types;
+pub mod version;
+pub mod watcher;

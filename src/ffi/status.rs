@@ -1,0 +1,168 @@
+//! Status codes, and the thread's last failure.
+
+use super::guard::{self, Text};
+use crate::handles::Word;
+use crate::status::{self, Status};
+use std::ffi::c_char;
+
+/// What a call answers: 0 is LARIAT_OK, negative an error, positive information. The same on every operating system.
+///
+/// A call with a handle may answer, first of all and in this order: LARIAT_ERR_INVALID_ARGUMENT (the handle is NULL),
+/// LARIAT_ERR_INVALID_HANDLE (not a handle), LARIAT_ERR_FORKED, LARIAT_ERR_PANIC, LARIAT_ERR_WRONG_THREAD,
+/// LARIAT_ERR_INVALID_HANDLE (of another kind), LARIAT_ERR_STALE_HANDLE. A call that makes or keeps something may answer
+/// LARIAT_ERR_NO_MEMORY, and LARIAT_ERR_CLOSED while its reactor is being freed; one with other arguments answers
+/// LARIAT_ERR_INVALID_ARGUMENT when one of them is not what its comment asks for, before anything is kept or done. The
+/// comments below list only what comes beside these.
+///
+/// A call that returns a handle or a pointer returns NULL when it fails, one that returns seconds a NaN; lariat_last_error
+/// then tells the status.
+pub type lariat_status = i32;
+
+/// It worked.
+pub const LARIAT_OK: i32 = 0;
+/// There is more to do: the budget of a frame ran out with work left; from a step function: call me again.
+pub const LARIAT_MORE: i32 = 1;
+/// The reactor has stopped, its shutdown triggers are done.
+pub const LARIAT_STOPPED: i32 = 2;
+/// No event is waiting.
+pub const LARIAT_EMPTY: i32 = 3;
+/// An argument is not what it must be; the message names it.
+pub const LARIAT_ERR_INVALID_ARGUMENT: i32 = -1;
+/// The handle is not one, or names a thing of another kind.
+pub const LARIAT_ERR_INVALID_HANDLE: i32 = -2;
+/// What the handle named is over: freed, fired and released, made, stopped.
+pub const LARIAT_ERR_STALE_HANDLE: i32 = -3;
+/// The handle belongs to a reactor of another thread.
+pub const LARIAT_ERR_WRONG_THREAD: i32 = -4;
+/// Two handles belong to different reactors.
+pub const LARIAT_ERR_WRONG_REACTOR: i32 = -5;
+/// The handle was made before the process forked: it is the parent's.
+pub const LARIAT_ERR_FORKED: i32 = -6;
+/// It cannot be done now, or not with this reactor.
+pub const LARIAT_ERR_INVALID_STATE: i32 = -7;
+/// The reactor is running further up the stack: run inside run, iterate inside a callback.
+pub const LARIAT_ERR_REENTRANT: i32 = -8;
+/// It cannot be ended, or moved, while a callback of its own is running.
+pub const LARIAT_ERR_BUSY: i32 = -9;
+/// The reactor, lock, queue or the like is being freed, or was.
+pub const LARIAT_ERR_CLOSED: i32 = -10;
+/// There is not enough memory. Nothing was changed.
+pub const LARIAT_ERR_NO_MEMORY: i32 = -11;
+/// Not on this platform, or not with this driver.
+pub const LARIAT_ERR_NOT_SUPPORTED: i32 = -12;
+/// The library failed inside, which is a bug in it; the reactor refuses all work but lariat_reactor_free.
+pub const LARIAT_ERR_PANIC: i32 = -13;
+/// The operating system refused; the message, and lariat_failure_os_error, say why.
+pub const LARIAT_ERR_OS: i32 = -14;
+/// The Deferred has fired; the delayed call has been made.
+pub const LARIAT_ERR_ALREADY_CALLED: i32 = -15;
+/// The delayed call was cancelled.
+pub const LARIAT_ERR_ALREADY_CANCELLED: i32 = -16;
+/// The Deferred was cancelled.
+pub const LARIAT_ERR_CANCELLED: i32 = -17;
+/// The worker of the Deferred gave it up.
+pub const LARIAT_ERR_ABANDONED: i32 = -18;
+/// The waiter of the Deferred has released it.
+pub const LARIAT_ERR_RELEASED: i32 = -19;
+/// The Deferred was handed over to another waiter.
+pub const LARIAT_ERR_ALREADY_WAITED: i32 = -20;
+/// A Deferred would wait for itself.
+pub const LARIAT_ERR_CYCLE: i32 = -21;
+/// It took too long.
+pub const LARIAT_ERR_TIMED_OUT: i32 = -22;
+/// Every Deferred of a race failed; lariat_failure_results tells why.
+pub const LARIAT_ERR_ALL_FAILED: i32 = -23;
+/// The reactor is not running, or was told to stop already.
+pub const LARIAT_ERR_NOT_RUNNING: i32 = -24;
+/// The queue holds as many values as it may.
+pub const LARIAT_ERR_QUEUE_OVERFLOW: i32 = -25;
+/// As many Deferreds wait for the queue as may.
+pub const LARIAT_ERR_QUEUE_UNDERFLOW: i32 = -26;
+/// The descriptor is watched already.
+pub const LARIAT_ERR_ALREADY_WATCHED: i32 = -27;
+/// Nothing can ever happen again in the simulation.
+pub const LARIAT_ERR_DEADLOCK: i32 = -28;
+/// The Deferred has no result yet.
+pub const LARIAT_ERR_NOT_CALLED: i32 = -29;
+/// A limit set by the options was reached.
+pub const LARIAT_ERR_LIMIT: i32 = -30;
+
+/// The constants are literals for cbindgen's sake; here they are held to the core's.
+macro_rules! same_as_in_core {
+    ($($constant:ident $status:ident;)*) => { $(const _: () = assert!($constant == Status::$status.0);)* };
+}
+
+same_as_in_core! {
+    LARIAT_OK OK;
+    LARIAT_MORE MORE;
+    LARIAT_STOPPED STOPPED;
+    LARIAT_EMPTY EMPTY;
+    LARIAT_ERR_INVALID_ARGUMENT ERR_INVALID_ARGUMENT;
+    LARIAT_ERR_INVALID_HANDLE ERR_INVALID_HANDLE;
+    LARIAT_ERR_STALE_HANDLE ERR_STALE_HANDLE;
+    LARIAT_ERR_WRONG_THREAD ERR_WRONG_THREAD;
+    LARIAT_ERR_WRONG_REACTOR ERR_WRONG_REACTOR;
+    LARIAT_ERR_FORKED ERR_FORKED;
+    LARIAT_ERR_INVALID_STATE ERR_INVALID_STATE;
+    LARIAT_ERR_REENTRANT ERR_REENTRANT;
+    LARIAT_ERR_BUSY ERR_BUSY;
+    LARIAT_ERR_CLOSED ERR_CLOSED;
+    LARIAT_ERR_NO_MEMORY ERR_NO_MEMORY;
+    LARIAT_ERR_NOT_SUPPORTED ERR_NOT_SUPPORTED;
+    LARIAT_ERR_PANIC ERR_PANIC;
+    LARIAT_ERR_OS ERR_OS;
+    LARIAT_ERR_ALREADY_CALLED ERR_ALREADY_CALLED;
+    LARIAT_ERR_ALREADY_CANCELLED ERR_ALREADY_CANCELLED;
+    LARIAT_ERR_CANCELLED ERR_CANCELLED;
+    LARIAT_ERR_ABANDONED ERR_ABANDONED;
+    LARIAT_ERR_RELEASED ERR_RELEASED;
+    LARIAT_ERR_ALREADY_WAITED ERR_ALREADY_WAITED;
+    LARIAT_ERR_CYCLE ERR_CYCLE;
+    LARIAT_ERR_TIMED_OUT ERR_TIMED_OUT;
+    LARIAT_ERR_ALL_FAILED ERR_ALL_FAILED;
+    LARIAT_ERR_NOT_RUNNING ERR_NOT_RUNNING;
+    LARIAT_ERR_QUEUE_OVERFLOW ERR_QUEUE_OVERFLOW;
+    LARIAT_ERR_QUEUE_UNDERFLOW ERR_QUEUE_UNDERFLOW;
+    LARIAT_ERR_ALREADY_WATCHED ERR_ALREADY_WATCHED;
+    LARIAT_ERR_DEADLOCK ERR_DEADLOCK;
+    LARIAT_ERR_NOT_CALLED ERR_NOT_CALLED;
+    LARIAT_ERR_LIMIT ERR_LIMIT;
+}
+
+/// Tells the status of this thread's last failed call. A call that works leaves it alone.
+///
+/// returns  a negative status; LARIAT_OK if no call of this thread has failed yet.
+/// thread   any; each has its own.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_last_error() -> lariat_status {
+    guard::alone(|| Ok(status::last()))
+}
+
+/// Tells in words why this thread's last failed call failed: which argument, which descriptor, what the system said.
+///
+/// returns  text, never NULL; valid until the thread's next failing call.
+/// thread   any; each has its own.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_last_error_message() -> *const c_char {
+    guard::alone(|| Ok(Text(status::with_last_message(|message| Word::new(message.as_ptr())))))
+}
+
+/// Tells the name of a status.
+///
+/// status   any number.
+/// returns  such as "LARIAT_ERR_CLOSED"; for a number that is no status, words that say so. Never NULL, valid for ever.
+/// thread   any.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_status_name(status: lariat_status) -> *const c_char {
+    guard::alone(|| Ok(Text::from(Status(status).name())))
+}
+
+/// Tells what a status means, in a sentence.
+///
+/// status   any number.
+/// returns  text; never NULL, valid for ever.
+/// thread   any.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_status_message(status: lariat_status) -> *const c_char {
+    guard::alone(|| Ok(Text::from(Status(status).text())))
+}

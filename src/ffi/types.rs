@@ -1,0 +1,272 @@
+//! The opaque types behind handles, and the types of callbacks.
+
+use super::status::lariat_status;
+use crate::deferred::Deferred;
+use crate::deferred::cooperator::{Cooperator, Task};
+use crate::deferred::failure::Failure;
+use crate::deferred::gate::{Lock, Semaphore};
+use crate::deferred::looping_call::LoopingCall;
+use crate::deferred::queue::Queue;
+use crate::deferred::results::Results;
+use crate::deferred::triggers::Trigger;
+use crate::handles::Body;
+use crate::reactor::{Reactor, scopes::Scope, simulation::Simulation, timers::DelayedCall, watch::Watcher};
+use std::ffi::{c_char, c_void};
+
+/// A reactor: one thread's event loop, its clock, and the owner of all that is made through it. From lariat_reactor_new
+/// to lariat_reactor_free. As every handle it is a token that the library looks up, never an address that it follows.
+pub struct lariat_reactor {
+    _private: [u8; 0],
+}
+
+/// A call to be made at its time. Goes stale when it has been made or cancelled; nobody frees it.
+pub struct lariat_delayed_call {
+    _private: [u8; 0],
+}
+
+/// A function to be called when the reactor starts or stops, until lariat_trigger_remove.
+pub struct lariat_trigger {
+    _private: [u8; 0],
+}
+
+/// A watched descriptor, until lariat_watcher_stop.
+pub struct lariat_watcher {
+    _private: [u8; 0],
+}
+
+/// A result that is not there yet, and the callbacks that wait for it. It has two ends: the waiter's is over when it is
+/// released or handed over, the worker's when it is fired or abandoned.
+pub struct lariat_deferred {
+    _private: [u8; 0],
+}
+
+/// Why there is no result: a code, a message, the system's error number, a payload. Valid until the callback that got it
+/// returns, unless kept by lariat_failure_keep.
+pub struct lariat_failure {
+    _private: [u8; 0],
+}
+
+/// What the Deferreds of a list gave, in the order given.
+pub struct lariat_results {
+    _private: [u8; 0],
+}
+
+/// A lock for which Deferreds wait. Until lariat_lock_free.
+pub struct lariat_lock {
+    _private: [u8; 0],
+}
+
+/// A number of tokens for which Deferreds wait. Until lariat_semaphore_free.
+pub struct lariat_semaphore {
+    _private: [u8; 0],
+}
+
+/// Values that wait for Deferreds, and Deferreds that wait for values. Until lariat_queue_free.
+pub struct lariat_queue {
+    _private: [u8; 0],
+}
+
+/// A function that is called over and over, at an interval. Until lariat_looping_call_free.
+pub struct lariat_looping_call {
+    _private: [u8; 0],
+}
+
+/// Shares the loop's time among tasks. Until lariat_cooperator_free.
+pub struct lariat_cooperator {
+    _private: [u8; 0],
+}
+
+/// A task of a cooperator, done step by step. Goes stale when it is over; nobody frees it.
+pub struct lariat_cooperative_task {
+    _private: [u8; 0],
+}
+
+/// A function that runs on a pool thread. Valid on that thread, until the function returns.
+pub struct lariat_job {
+    _private: [u8; 0],
+}
+
+/// A group of things that end together: a level, a plug-in, a request. Until lariat_scope_free.
+pub struct lariat_scope {
+    _private: [u8; 0],
+}
+
+/// A world without a kernel: one clock, any number of reactors, all that happens decided by a seed. Until
+/// lariat_simulation_free.
+pub struct lariat_simulation {
+    _private: [u8; 0],
+}
+
+/// A descriptor of the operating system: a SOCKET on Windows.
+#[cfg(windows)]
+pub type lariat_socket = usize;
+/// A descriptor of the operating system: a file descriptor on Unix.
+#[cfg(not(windows))]
+pub type lariat_socket = std::ffi::c_int;
+
+/// A call without arguments of its own. On the reactor's thread, except by lariat_reactor_call_in_thread: there on a
+/// pool thread.
+///
+/// user_data  as given with the function.
+pub type lariat_call_fn = Option<extern "C" fn(user_data: *mut c_void)>;
+
+/// Frees what the library was given to own: user data, a value or a payload. Called exactly once, on the reactor's
+/// thread, or on the caller's when the call that it was given to fails.
+///
+/// data       what came with the function; NULL too, if that is what came.
+pub type lariat_free_fn = Option<extern "C" fn(data: *mut c_void)>;
+
+/// A callback in the chain of a Deferred, on the reactor's thread: gets the present value.
+///
+/// deferred   the Deferred whose chain runs: for lariat_deferred_return, _fail, _wait_for and _take.
+/// value      what the callback before returned, or what it was fired with; stays the chain's unless taken.
+/// user_data  as given with the function.
+/// returns    the next value, unless another outcome was recorded.
+pub type lariat_callback_fn =
+    Option<extern "C" fn(deferred: *mut lariat_deferred, value: *mut c_void, user_data: *mut c_void) -> *mut c_void>;
+
+/// An errback in the chain of a Deferred, on the reactor's thread: gets the present failure, which it handles unless it
+/// records another one.
+///
+/// deferred   the Deferred whose chain runs: for lariat_deferred_refail, _fail, _wait_for and _return.
+/// failure    valid until the function returns, unless kept.
+/// user_data  as given with the function.
+/// returns    the next value, unless another outcome was recorded.
+pub type lariat_errback_fn = Option<
+    extern "C" fn(
+        deferred: *mut lariat_deferred,
+        failure: *const lariat_failure,
+        user_data: *mut c_void,
+    ) -> *mut c_void,
+>;
+
+/// A function in the chain of a Deferred, on the reactor's thread, that gets values and failures alike.
+///
+/// deferred   the Deferred whose chain runs.
+/// value      as a callback gets it; NULL when there is a failure.
+/// failure    as an errback gets it; NULL when there is a value.
+/// user_data  as given with the function.
+/// returns    the next value, unless another outcome was recorded.
+pub type lariat_both_fn = Option<
+    extern "C" fn(
+        deferred: *mut lariat_deferred,
+        value: *mut c_void,
+        failure: *const lariat_failure,
+        user_data: *mut c_void,
+    ) -> *mut c_void,
+>;
+
+/// Told, at most once and on the reactor's thread, that nobody wants the result any more. It may fire the Deferred;
+/// unless it does, the Deferred then fires with LARIAT_ERR_CANCELLED.
+///
+/// deferred   the cancelled Deferred.
+/// user_data  as given with the function.
+pub type lariat_canceller_fn = Option<extern "C" fn(deferred: *mut lariat_deferred, user_data: *mut c_void)>;
+
+/// A trigger of the reactor's start or end, on the reactor's thread.
+///
+/// user_data  as given with the function.
+/// returns    NULL: it is done; or a Deferred, handed over: it is done when that has fired.
+pub type lariat_trigger_fn = Option<extern "C" fn(user_data: *mut c_void) -> *mut lariat_deferred>;
+
+/// The function of a looping call, on the reactor's thread.
+///
+/// looping_call  the looping call: for lariat_looping_call_count and _stop.
+/// user_data     as given with the function.
+/// returns       NULL: this time is done; or a Deferred, handed over: done when it has fired; its failure ends the loop.
+pub type lariat_looping_fn =
+    Option<extern "C" fn(looping_call: *mut lariat_looping_call, user_data: *mut c_void) -> *mut lariat_deferred>;
+
+/// One step of a cooperator's task, on the reactor's thread.
+///
+/// task       the task: for lariat_cooperative_task_wait_for and _pause.
+/// user_data  as given with the function.
+/// returns    LARIAT_MORE: call it again; LARIAT_OK: the task is done; anything else: it failed with that code.
+pub type lariat_step_fn =
+    Option<extern "C" fn(task: *mut lariat_cooperative_task, user_data: *mut c_void) -> lariat_status>;
+
+/// Told, on the reactor's thread, that a watched descriptor is ready; once a turn for as long as it is.
+///
+/// watcher    the watcher of the descriptor.
+/// readiness  LARIAT_READABLE, LARIAT_WRITABLE or both: of those that it asks for. An end or an error counts as either.
+/// user_data  as given with the function.
+pub type lariat_ready_fn =
+    Option<extern "C" fn(watcher: *mut lariat_watcher, readiness: i32, user_data: *mut c_void)>;
+
+/// A job, on a pool thread.
+///
+/// job        for lariat_job_return, lariat_job_fail and lariat_job_cancelled.
+/// user_data  as given with the function.
+/// returns    the value that its Deferred fires with, unless another outcome was recorded.
+pub type lariat_job_fn = Option<extern "C" fn(job: *mut lariat_job, user_data: *mut c_void) -> *mut c_void>;
+
+/// What a blocking call has done on the reactor's thread.
+///
+/// reactor    the reactor.
+/// user_data  as given with the function.
+/// returns    a Deferred, handed over, whose result is waited for; NULL fails with the last error of the reactor's
+///            thread.
+pub type lariat_blocking_fn =
+    Option<extern "C" fn(reactor: *mut lariat_reactor, user_data: *mut c_void) -> *mut lariat_deferred>;
+
+/// Told what the library has to say, on the reactor's thread. What it logs itself meanwhile is dropped.
+///
+/// level      LARIAT_LOG_ERROR, LARIAT_LOG_WARNING or LARIAT_LOG_INFO.
+/// message    one line of text, valid until the function returns.
+/// user_data  as given with the function.
+pub type lariat_log_fn = Option<extern "C" fn(level: i32, message: *const c_char, user_data: *mut c_void)>;
+
+/// Told of a callback that held up the loop for longer than slow_callback_seconds, on the reactor's thread.
+///
+/// seconds    how long it took.
+/// what       what kind of callback it was, in words; valid until the function returns.
+/// user_data  as given with the function.
+pub type lariat_slow_fn = Option<extern "C" fn(seconds: f64, what: *const c_char, user_data: *mut c_void)>;
+
+/// Told of a failure that nobody handled, once, on the reactor's thread, when its Deferred is reclaimed.
+///
+/// failure    valid until the function returns, unless kept.
+/// user_data  as given with the function.
+pub type lariat_unhandled_fn = Option<extern "C" fn(failure: *const lariat_failure, user_data: *mut c_void)>;
+
+/// What an opaque type of C stands for in the core.
+pub trait Opaque {
+    /// The body of the slot that its handles name.
+    type Of: Body;
+}
+
+/// The way back.
+pub trait Named: Body {
+    /// The type of its handles in C.
+    type Opaque;
+}
+
+macro_rules! handles {
+    ($($opaque:ty = $body:ty;)*) => {$(
+        impl Opaque for $opaque {
+            type Of = $body;
+        }
+
+        impl Named for $body {
+            type Opaque = $opaque;
+        }
+    )*};
+}
+
+handles! {
+    lariat_reactor = Reactor;
+    lariat_delayed_call = DelayedCall;
+    lariat_trigger = Trigger;
+    lariat_watcher = Watcher;
+    lariat_deferred = Deferred;
+    lariat_failure = Failure;
+    lariat_results = Results;
+    lariat_lock = Lock;
+    lariat_semaphore = Semaphore;
+    lariat_queue = Queue;
+    lariat_looping_call = LoopingCall;
+    lariat_cooperator = Cooperator;
+    lariat_cooperative_task = Task;
+    lariat_scope = Scope;
+    lariat_simulation = Simulation;
+}

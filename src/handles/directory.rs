@@ -1,0 +1,321 @@
+//! The directory of segments: who owns each, what it holds and where it is. All of it is zero in a child of fork.
+
+use super::foreign::Word;
+use super::{KINDS, Kind};
+use crate::platform;
+use crate::status::{Result, Status};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence};
+
+/// Low bits of every token: no pointer to anything aligned has them.
+const TAG: usize = 0b1_0101;
+const TAG_BITS: u32 = 5;
+pub(super) const SLOT_BITS: u32 = 10;
+const SEGMENT_BITS: u32 = 17;
+const SEGMENTS: usize = 1 << SEGMENT_BITS;
+
+/// Values of an owner word that are no thread's.
+const NOBODY: usize = 0;
+const POISONED: usize = 1;
+const MOVING: usize = 2;
+
+/// One segment. The owner's thread writes `busy`; everything else changes only while nobody or a mover owns it.
+#[repr(align(64))]
+pub(super) struct Entry {
+    owner: AtomicUsize,
+    pub(super) base: AtomicPtr<u8>,
+    /// The slot of the reactor that has the segment, for its owner thread.
+    pub(super) reactor: AtomicPtr<u8>,
+    /// The same reactor's token, for any thread.
+    reactor_token: AtomicUsize,
+    kind: AtomicU32,
+    /// The next free segment of the kind.
+    next: AtomicU32,
+    /// The owner thread is inside a call that came by this segment; see [`adopt`].
+    busy: AtomicU8,
+}
+
+#[repr(align(65536))]
+pub(super) struct Directory {
+    /// The first entries name no segment: their page says whether the process has forked.
+    entries: [Entry; SEGMENTS],
+    /// Free segments by kind: a stack, its top tagged against reuse in between.
+    free: [AtomicU64; KINDS],
+}
+
+static DIRECTORY: Directory = Directory {
+    entries: [const {
+        Entry {
+            owner: AtomicUsize::new(NOBODY),
+            base: AtomicPtr::new(std::ptr::null_mut()),
+            reactor: AtomicPtr::new(std::ptr::null_mut()),
+            reactor_token: AtomicUsize::new(0),
+            kind: AtomicU32::new(0),
+            next: AtomicU32::new(0),
+            busy: AtomicU8::new(0),
+        }
+    }; SEGMENTS],
+    free: [const { AtomicU64::new(0) }; KINDS],
+};
+
+/// Segments given out so far, in this process and those that it was forked from.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+/// Segments up to here were made before the last fork that this process knows of.
+static BEFORE_FORK: AtomicU32 = AtomicU32::new(0);
+static PREPARED: AtomicU8 = AtomicU8::new(0);
+
+/// Where an index leads.
+#[inline(always)]
+pub(super) fn entry_of(index: u32) -> &'static Entry {
+    &DIRECTORY.entries[(index >> SLOT_BITS) as usize & (SEGMENTS - 1)]
+}
+
+/// The kind of the segment that an index leads to, as a number.
+pub(super) fn kind_of(index: u32) -> u32 {
+    entry_of(index).kind.load(Ordering::Relaxed)
+}
+
+/// The token of a slot.
+#[inline(always)]
+pub(super) fn token(index: u32, generation: u32) -> Word {
+    Word::from_addr((generation as usize) << 32 | (index as usize) << TAG_BITS | TAG)
+}
+
+/// The index and generation in a token; None if it is none.
+#[inline(always)]
+pub(super) fn parts(word: Word) -> Option<(u32, u32)> {
+    let bits = word.addr();
+    if bits & ((1 << TAG_BITS) - 1) != TAG {
+        return None;
+    }
+    Some((bits as u32 >> TAG_BITS, (bits >> 32) as u32))
+}
+
+/// While it lives, the owner thread counts as being inside a call, and nobody can adopt its reactor.
+pub struct Access(&'static Entry);
+
+impl Drop for Access {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.busy.store(0, Ordering::Release);
+    }
+}
+
+impl Entry {
+    /// The owner's thread has `kind` here, and this is it.
+    #[inline(always)]
+    pub(super) fn is_mine(&self, kind: Kind) -> bool {
+        self.owner.load(Ordering::Relaxed) == platform::thread_word() && self.kind.load(Ordering::Relaxed) == kind as u32
+    }
+
+    /// Marks the owner as inside a call. The owner is read again after the mark is set: with the mover's barrier
+    /// between its own write of the owner and its read of the mark, one of the two sees the other.
+    #[inline(always)]
+    pub(super) fn access(&'static self) -> Option<Access> {
+        self.busy.store(1, Ordering::Relaxed);
+        if cfg!(any(target_os = "linux", windows)) {
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+        let access = Access(self);
+        (self.owner.load(Ordering::Acquire) == platform::thread_word()).then_some(access)
+    }
+}
+
+/// Why a word that failed the quick check is no handle of `kind` for this thread. The order is the contract's.
+#[cold]
+#[inline(never)]
+pub(super) fn refusal(word: Word, kind: Kind) -> Status {
+    if word.is_null() {
+        return Status::ERR_INVALID_ARGUMENT.because(format_args!("NULL where a {kind:?} handle is expected"));
+    }
+    let Some((index, _)) = parts(word) else { return Status::ERR_INVALID_HANDLE };
+    let segment = index >> SLOT_BITS;
+    if segment == 0 || segment > COUNT.load(Ordering::Acquire) {
+        return Status::ERR_INVALID_HANDLE;
+    }
+    if forked() || segment <= BEFORE_FORK.load(Ordering::Acquire) {
+        return Status::ERR_FORKED;
+    }
+    let entry = entry_of(index);
+    match entry.owner.load(Ordering::Acquire) {
+        NOBODY if entry.kind.load(Ordering::Relaxed) == kind as u32 => Status::ERR_STALE_HANDLE,
+        NOBODY => Status::ERR_INVALID_HANDLE,
+        POISONED => Status::ERR_PANIC,
+        owner if owner != platform::thread_word() => Status::ERR_WRONG_THREAD,
+        _ if entry.kind.load(Ordering::Relaxed) != kind as u32 => Status::ERR_INVALID_HANDLE,
+        _ => Status::ERR_STALE_HANDLE,
+    }
+}
+
+/// What any thread can know of a handle: that it names a segment of `kind`. Returns the reactor's token.
+pub fn check_any_thread(word: Word, kind: Kind) -> Result<Word> {
+    let quick = parts(word).map(|(index, _)| entry_of(index));
+    match quick {
+        Some(entry)
+            if entry.kind.load(Ordering::Relaxed) == kind as u32 && entry.owner.load(Ordering::Acquire) > MOVING =>
+        {
+            Ok(Word::from_addr(entry.reactor_token.load(Ordering::Relaxed)))
+        }
+        _ => match refusal(word, kind) {
+            // A mover holds it only for a moment, and any thread may call meanwhile.
+            Status::ERR_WRONG_THREAD => reactor_of(word, kind),
+            status => Err(status),
+        },
+    }
+}
+
+/// The token of the reactor that has the handle's segment now.
+pub fn reactor_of(word: Word, kind: Kind) -> Result<Word> {
+    let Some((index, _)) = parts(word) else { return Err(refusal(word, kind)) };
+    let entry = entry_of(index);
+    if entry.kind.load(Ordering::Relaxed) != kind as u32 {
+        return Err(Status::ERR_INVALID_HANDLE);
+    }
+    Ok(Word::from_addr(entry.reactor_token.load(Ordering::Relaxed)))
+}
+
+/// Whether the process is a child of fork that has made no reactor of its own yet.
+fn forked() -> bool {
+    PREPARED.load(Ordering::Acquire) != 0 && DIRECTORY.entries[0].owner.load(Ordering::Acquire) == NOBODY
+}
+
+/// Before the first segment of a process, and of a child of fork: from here on a fork is noticed.
+fn prepare() {
+    if DIRECTORY.entries[0].owner.load(Ordering::Acquire) != NOBODY {
+        return;
+    }
+    if PREPARED.swap(1, Ordering::AcqRel) == 0 {
+        if !platform::wipe_on_fork(&DIRECTORY) {
+            platform::at_fork_in_child(wipe);
+        }
+    } else {
+        BEFORE_FORK.store(COUNT.load(Ordering::Acquire), Ordering::Release);
+    }
+    DIRECTORY.entries[0].owner.store(platform::thread_word(), Ordering::Release);
+}
+
+/// What the kernel does where it can: nobody owns anything any more.
+extern "C" fn wipe() {
+    let count = COUNT.load(Ordering::Acquire) as usize;
+    for entry in &DIRECTORY.entries[..=count.min(SEGMENTS - 1)] {
+        entry.owner.store(NOBODY, Ordering::Relaxed);
+        entry.base.store(std::ptr::null_mut(), Ordering::Relaxed);
+    }
+    for top in &DIRECTORY.free {
+        top.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A free segment of the kind, if there is one: its number.
+fn pop_free(kind: Kind) -> Option<u32> {
+    let top = &DIRECTORY.free[kind as usize];
+    let mut seen = top.load(Ordering::Acquire);
+    loop {
+        let number = seen as u32;
+        if number == 0 {
+            return None;
+        }
+        let next = DIRECTORY.entries[number as usize].next.load(Ordering::Relaxed);
+        let tagged = ((seen >> 32) + 1) << 32 | u64::from(next);
+        match top.compare_exchange_weak(seen, tagged, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Some(number),
+            Err(now) => seen = now,
+        }
+    }
+}
+
+/// A segment for this thread: `make` gives the memory of a new one. Returns its number and whether it is new.
+pub(super) fn claim(kind: Kind, make: impl FnOnce() -> Option<*mut u8>) -> Result<(u32, bool)> {
+    prepare();
+    if let Some(number) = pop_free(kind) {
+        return Ok((number, false));
+    }
+    let base = make().ok_or(Status::ERR_NO_MEMORY)?;
+    let number = COUNT.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+        (count as usize + 1 < SEGMENTS).then_some(count + 1)
+    });
+    let number = number.map_err(|_| Status::ERR_LIMIT.because("no more handles: all segments are in use"))? + 1;
+    let entry = &DIRECTORY.entries[number as usize];
+    entry.kind.store(kind as u32, Ordering::Relaxed);
+    entry.base.store(base, Ordering::Release);
+    Ok((number, true))
+}
+
+/// Gives the segment to this thread, for the reactor in `slot` with `token`.
+pub(super) fn own(number: u32, slot: *mut u8, token: Word) {
+    let entry = &DIRECTORY.entries[number as usize];
+    entry.reactor.store(slot, Ordering::Relaxed);
+    entry.reactor_token.store(token.addr(), Ordering::Relaxed);
+    entry.busy.store(0, Ordering::Relaxed);
+    entry.owner.store(platform::thread_word(), Ordering::Release);
+}
+
+/// Nobody's from here on, and free to be claimed again.
+pub(super) fn disown(number: u32) {
+    let entry = &DIRECTORY.entries[number as usize];
+    entry.owner.store(NOBODY, Ordering::Release);
+    let top = &DIRECTORY.free[entry.kind.load(Ordering::Relaxed) as usize];
+    let mut seen = top.load(Ordering::Acquire);
+    loop {
+        entry.next.store(seen as u32, Ordering::Relaxed);
+        let tagged = ((seen >> 32) + 1) << 32 | u64::from(number);
+        match top.compare_exchange_weak(seen, tagged, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return,
+            Err(now) => seen = now,
+        }
+    }
+}
+
+/// The segments of the reactor with this token.
+fn segments_of(token: Word) -> impl Iterator<Item = &'static Entry> {
+    let count = COUNT.load(Ordering::Acquire) as usize;
+    DIRECTORY.entries[1..=count]
+        .iter()
+        .filter(move |entry| entry.reactor_token.load(Ordering::Relaxed) == token.addr())
+}
+
+/// From here on every call on anything of the reactor answers `LARIAT_ERR_PANIC`.
+pub fn poison(token: Word) {
+    for entry in segments_of(token) {
+        entry.owner.store(POISONED, Ordering::Release);
+    }
+}
+
+/// Whether this is the handle of a reactor that has panicked; it is forgotten by making it nobody's, its memory kept.
+pub fn forget_poisoned(word: Word) -> bool {
+    let Some((index, _)) = parts(word) else { return false };
+    let poisoned = entry_of(index).owner.load(Ordering::Acquire) == POISONED;
+    if poisoned {
+        for entry in segments_of(word) {
+            entry.owner.store(NOBODY, Ordering::Release);
+        }
+    }
+    poisoned
+}
+
+/// Moves the reactor with this token to the calling thread, if no call on anything of it is in progress; `idle` is
+/// asked once the old owner can make no new one.
+pub fn adopt(word: Word, idle: impl FnOnce() -> bool) -> Result {
+    let (index, _) = parts(word).ok_or(Status::ERR_INVALID_HANDLE)?;
+    let root = entry_of(index);
+    let mine = platform::thread_word();
+    let owner = root.owner.load(Ordering::Acquire);
+    if owner == mine {
+        return Ok(());
+    }
+    if owner <= MOVING || root.owner.compare_exchange(owner, MOVING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        return Err(Status::ERR_BUSY);
+    }
+    for entry in segments_of(word) {
+        entry.owner.store(MOVING, Ordering::SeqCst);
+    }
+    let quiet = platform::barrier_all_threads()
+        && segments_of(word).all(|entry| entry.busy.load(Ordering::Acquire) == 0)
+        && idle();
+    let owner = if quiet { mine } else { owner };
+    for entry in segments_of(word) {
+        entry.owner.store(owner, Ordering::Release);
+    }
+    if quiet { Ok(()) } else { Err(Status::ERR_BUSY.because("the reactor's own thread is using it")) }
+}

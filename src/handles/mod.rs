@@ -1,0 +1,44 @@
+//! Handles: tokens over process-wide segments of slots.
+//!
+//! A token is 64 bits: a 32-bit generation, a segment number, a slot number and a tag in the low bits that no aligned
+//! address has. A segment holds slots of one kind, belongs to one reactor at a time and is never unmapped, so that a
+//! token can always be answered: its segment's entry in the directory names the owner thread, which is read first.
+
+mod directory;
+mod foreign;
+mod pool;
+
+pub use directory::{Access, adopt, check_any_thread, forget_poisoned, poison};
+pub use foreign::*;
+pub use pool::{Body, Item, Pools, enter, get, release_root, root};
+#[cfg(feature = "testing")]
+pub use pool::set_generation;
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("lariat needs a 64-bit target: its handles are 64-bit tokens");
+
+/// The kinds of things that have handles.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+#[expect(missing_docs, reason = "each is named after its C type")]
+pub enum Kind {
+    Reactor = 1,
+    DelayedCall,
+    Trigger,
+    Watcher,
+    Deferred,
+    Failure,
+    Results,
+    Lock,
+    Semaphore,
+    Queue,
+    LoopingCall,
+    Cooperator,
+    CooperativeTask,
+    ThreadPool,
+    Scope,
+    Simulation,
+}
+
+/// How many kinds there are, the unused zero included.
+pub const KINDS: usize = 17;

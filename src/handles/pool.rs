@@ -1,0 +1,434 @@
+//! Slots: typed, made once, reused for ever. A reference into one is valid for the life of the process; whether it
+//! still is the same thing is told by the generation.
+
+use super::directory::{self, Access, Entry, SLOT_BITS, claim, disown, entry_of, own, parts, refusal};
+use super::foreign::Word;
+use super::{KINDS, Kind};
+use crate::status::{Result, Status};
+use std::alloc::{Layout, alloc_zeroed};
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::mem::MaybeUninit;
+use std::ops::Deref;
+use std::sync::atomic::Ordering;
+
+/// What a slot holds: made once by `default`, then cleared and used again, all through cells.
+pub trait Body: Default + 'static {
+    /// The kind of its handles.
+    const KIND: Kind;
+    /// Slots a segment.
+    const SLOTS: u32 = 64;
+    /// The reactor's type: the root of every segment.
+    type Root: Body;
+    /// Ends the thing because its scope or its reactor ends.
+    fn end(item: Item<Self>);
+}
+
+/// A free slot with this generation is never used again: the next would wrap.
+const RETIRED: u32 = u32::MAX - 1;
+
+/// One slot. An odd generation is alive, an even one free; zero was never used.
+#[repr(C)]
+struct Slot<T> {
+    generation: Cell<u32>,
+    /// The next free slot while free; the body's to use while alive.
+    link: Cell<u32>,
+    body: UnsafeCell<MaybeUninit<T>>,
+}
+
+/// A slot in use, as it was when it was looked up.
+pub struct Item<T: 'static> {
+    slot: &'static Slot<T>,
+    index: u32,
+    generation: u32,
+}
+
+impl<T> Clone for Item<T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Item<T> {}
+
+impl<T> PartialEq for Item<T> {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        self.index == other.index && self.generation == other.generation
+    }
+}
+
+impl<T> Deref for Item<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: an item is made only of a slot that was alive, whose body was therefore written; bodies are never
+        // dropped or moved, and change through cells alone on the thread that owns the segment.
+        unsafe { (*self.slot.body.get()).assume_init_ref() }
+    }
+}
+
+impl<T: Body> Item<T> {
+    /// Its handle.
+    #[inline(always)]
+    pub fn word(self) -> Word {
+        directory::token(self.index, self.generation)
+    }
+
+    /// Its slot number, for links between things of one reactor.
+    #[inline(always)]
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
+    /// Whether it is still what it was.
+    #[inline(always)]
+    pub fn is_alive(self) -> bool {
+        self.slot.generation.get() == self.generation
+    }
+
+    /// A word beside the body, for the body's use.
+    #[inline(always)]
+    pub fn link(self) -> &'static Cell<u32> {
+        &self.slot.link
+    }
+
+    /// Its reactor.
+    #[inline(always)]
+    pub fn root(self) -> Item<T::Root> {
+        let pointer = entry_of(self.index).reactor.load(Ordering::Relaxed).cast::<Slot<T::Root>>();
+        // SAFETY: `own` stored the slot of the reactor that has the segment, whose type is T::Root since only its
+        // `Pools` hands out slots of T; reactors' slots live for ever.
+        let slot = unsafe { &*pointer };
+        Item { slot, index: slot.link.get(), generation: slot.generation.get() }
+    }
+
+    /// The slot with this number, as it is now; for links that are cut before the slot is freed.
+    #[inline(always)]
+    pub fn at(index: u32) -> Item<T> {
+        let slot = slot_at::<T>(entry_of(index), index);
+        debug_assert!(slot.generation.get() & 1 == 1, "a link to a free slot");
+        Item { slot, index, generation: slot.generation.get() }
+    }
+
+    /// The slot with this number, if it is in use.
+    #[inline(always)]
+    pub fn peek(index: u32) -> Option<Item<T>> {
+        let slot = slot_at::<T>(entry_of(index), index);
+        let generation = slot.generation.get();
+        (generation & 1 == 1).then_some(Item { slot, index, generation })
+    }
+
+    /// Asks the processor to fetch the slot with this number.
+    #[inline(always)]
+    pub fn prefetch(index: u32) {
+        let slot = std::ptr::from_ref(slot_at::<T>(entry_of(index), index));
+        crate::platform::prefetch(slot);
+    }
+}
+
+#[inline(always)]
+fn slot_at<T: Body>(entry: &'static Entry, index: u32) -> &'static Slot<T> {
+    let base = entry.base.load(Ordering::Relaxed).cast::<Slot<T>>();
+    debug_assert!(!base.is_null());
+    let number = index as usize & ((1 << SLOT_BITS) - 1);
+    // SAFETY: callers have checked the kind, or hold an index that was given out for T, so the segment is an array of
+    // T::SLOTS slots of T; an index was given out only below that, and random ones are checked by `find`.
+    unsafe { &*base.add(number) }
+}
+
+#[inline(always)]
+fn find<T: Body>(word: Word) -> Option<(Item<T>, &'static Entry)> {
+    let (index, generation) = parts(word)?;
+    let entry = entry_of(index);
+    if !entry.is_mine(T::KIND) || (index & ((1 << SLOT_BITS) - 1)) >= T::SLOTS {
+        return None;
+    }
+    let slot = slot_at::<T>(entry, index);
+    (slot.generation.get() == generation && generation & 1 == 1).then_some((Item { slot, index, generation }, entry))
+}
+
+/// The thing that a handle names, on its own thread.
+#[inline(always)]
+pub fn get<T: Body>(word: Word) -> Result<Item<T>> {
+    find(word).map(|(item, _)| item).ok_or_else(|| refusal(word, T::KIND))
+}
+
+/// The same, at the border of the library: the reactor cannot be adopted while the access lives.
+#[inline(always)]
+pub fn enter<T: Body>(word: Word) -> Result<(Item<T>, Access)> {
+    match find(word) {
+        Some((item, entry)) => entry.access().map(|access| (item, access)).ok_or(Status::ERR_WRONG_THREAD),
+        None => Err(refusal(word, T::KIND)),
+    }
+}
+
+/// What a reactor has of one kind.
+#[derive(Default)]
+struct Shelf {
+    /// The first free slot; 0 none.
+    free: Cell<u32>,
+    /// The next slot of the newest segment that was never used, and where the segment ends.
+    fresh: Cell<u32>,
+    fresh_end: Cell<u32>,
+    alive: Cell<u32>,
+    /// At most this many alive; 0 no limit.
+    limit: Cell<u32>,
+    /// No new ones any more.
+    closed: Cell<bool>,
+    /// Slots a segment.
+    slots: Cell<u32>,
+    segments: RefCell<Vec<u32>>,
+    /// `Body::end` of the slot with this number, if it is of this generation.
+    end: Cell<Option<fn(u32, u32)>>,
+    /// The generation of the slot with this number.
+    generation: Cell<Option<fn(u32) -> u32>>,
+    /// Makes stale what is still alive in the segment with this number.
+    retire: Cell<Option<fn(u32)>>,
+}
+
+/// The slots of one reactor, of every kind.
+#[derive(Default)]
+pub struct Pools {
+    shelves: [Shelf; KINDS],
+    root: Cell<u32>,
+}
+
+impl Pools {
+    /// A slot for a new thing. Its body is as the last thing left it, or default.
+    #[inline(always)]
+    pub fn alloc<T: Body>(&self) -> Result<Item<T>> {
+        let shelf = &self.shelves[T::KIND as usize];
+        let index = shelf.free.get();
+        if index == 0 || shelf.limit.get() != 0 {
+            return self.alloc_slow::<T>(shelf);
+        }
+        Ok(Self::take::<T>(shelf, index))
+    }
+
+    #[inline(always)]
+    fn take<T: Body>(shelf: &Shelf, index: u32) -> Item<T> {
+        let slot = slot_at::<T>(entry_of(index), index);
+        shelf.free.set(slot.link.get());
+        shelf.alive.set(shelf.alive.get() + 1);
+        let generation = slot.generation.get() + 1;
+        slot.generation.set(generation);
+        Item { slot, index, generation }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn alloc_slow<T: Body>(&self, shelf: &Shelf) -> Result<Item<T>> {
+        if shelf.closed.get() {
+            return Err(Status::ERR_CLOSED);
+        }
+        let limit = shelf.limit.get();
+        if limit != 0 && shelf.alive.get() >= limit {
+            return Err(Status::ERR_LIMIT.because(format_args!("{limit} {:?} handles are alive, the limit", T::KIND)));
+        }
+        if shelf.free.get() == 0 {
+            if shelf.fresh.get() == shelf.fresh_end.get() {
+                self.add_segment::<T>(shelf)?;
+            }
+            if shelf.free.get() == 0 {
+                Self::refill::<T>(shelf);
+            }
+        }
+        Ok(Self::take::<T>(shelf, shelf.free.get()))
+    }
+
+    /// Puts some never used slots on the free list, in order: a few at a time, so that memory is touched when needed.
+    fn refill<T: Body>(shelf: &Shelf) {
+        let first = shelf.fresh.get();
+        let end = shelf.fresh_end.get().min(first + 16);
+        for index in (first..end).rev() {
+            let slot = slot_at::<T>(entry_of(index), index);
+            // SAFETY: the slot was never used: its generation is zero, so nobody has an item of it.
+            unsafe { (*slot.body.get()).write(T::default()) };
+            slot.link.set(shelf.free.get());
+            shelf.free.set(index);
+        }
+        shelf.fresh.set(end);
+    }
+
+    fn add_segment<T: Body>(&self, shelf: &Shelf) -> Result {
+        let mut segments = shelf.segments.borrow_mut();
+        segments.try_reserve(1).map_err(|_| Status::ERR_NO_MEMORY)?;
+        let (number, new) = claim(T::KIND, make_segment::<T>)?;
+        segments.push(number);
+        drop(segments);
+        shelf.slots.set(T::SLOTS);
+        shelf.end.set(Some(|index, generation| {
+            let slot = slot_at::<T>(entry_of(index), index);
+            if slot.generation.get() == generation && generation & 1 == 1 {
+                T::end(Item { slot, index, generation });
+            }
+        }));
+        shelf.generation.set(Some(|index| slot_at::<T>(entry_of(index), index).generation.get()));
+        shelf.retire.set(Some(|number| {
+            for index in (number << SLOT_BITS)..((number << SLOT_BITS) + T::SLOTS) {
+                let generation = &slot_at::<T>(entry_of(index), index).generation;
+                generation.set(generation.get() + (generation.get() & 1));
+            }
+        }));
+        let root = Item::<T::Root>::at(self.root.get());
+        own(number, std::ptr::from_ref(root.slot).cast_mut().cast(), root.word());
+        let first = number << SLOT_BITS;
+        if new {
+            shelf.fresh.set(first);
+            shelf.fresh_end.set(first + T::SLOTS);
+            return Ok(());
+        }
+        for index in (first..first + T::SLOTS).rev() {
+            let slot = slot_at::<T>(entry_of(index), index);
+            if slot.generation.get() == 0 {
+                // SAFETY: generation zero is never used or retired; a retired slot's body is no longer looked at.
+                unsafe { (*slot.body.get()).write(T::default()) };
+            }
+            if slot.generation.get() < RETIRED {
+                slot.link.set(shelf.free.get());
+                shelf.free.set(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// The slot is free from here on; its handle is stale.
+    #[inline(always)]
+    pub fn free<T: Body>(&self, item: Item<T>) {
+        debug_assert!(item.is_alive());
+        let shelf = &self.shelves[T::KIND as usize];
+        shelf.alive.set(shelf.alive.get() - 1);
+        let generation = item.generation + 1;
+        item.slot.generation.set(generation);
+        // A slot whose generation would wrap is never used again.
+        if generation < RETIRED && !shelf.closed.get() {
+            item.slot.link.set(shelf.free.get());
+            shelf.free.set(item.index);
+        }
+    }
+
+    /// How many of the kind are alive.
+    pub fn alive(&self, kind: Kind) -> u32 {
+        self.shelves[kind as usize].alive.get()
+    }
+
+    /// At most this many of the kind from here on; 0 no limit.
+    pub fn set_limit(&self, kind: Kind, limit: u32) {
+        self.shelves[kind as usize].limit.set(limit);
+    }
+
+    /// No new things from here on, but for these kinds.
+    pub fn close(&self, but: &[Kind]) {
+        for (number, shelf) in self.shelves.iter().enumerate() {
+            let closed = but.iter().all(|kind| *kind as usize != number);
+            shelf.closed.set(closed);
+            if closed {
+                shelf.free.set(0);
+                shelf.fresh.set(shelf.fresh_end.get());
+            }
+        }
+    }
+
+    /// Ends all that is alive of the kind.
+    pub fn end_all(&self, kind: Kind) {
+        let shelf = &self.shelves[kind as usize];
+        let (Some(end), Some(generation)) = (shelf.end.get(), shelf.generation.get()) else { return };
+        let segments = shelf.segments.borrow().clone();
+        for index in segments.iter().flat_map(|number| (number << SLOT_BITS)..((number << SLOT_BITS) + shelf.slots.get())) {
+            if generation(index) & 1 == 1 {
+                end(index, generation(index));
+            }
+        }
+    }
+
+    /// All that is alive of the kind.
+    pub fn all<T: Body>(&self) -> Vec<Item<T>> {
+        let segments = self.shelves[T::KIND as usize].segments.borrow();
+        let slots = segments.iter().flat_map(|number| (number << SLOT_BITS)..((number << SLOT_BITS) + T::SLOTS));
+        slots
+            .map(|index| (index, slot_at::<T>(entry_of(index), index)))
+            .filter(|(_, slot)| slot.generation.get() & 1 == 1)
+            .map(|(index, slot)| Item { slot, index, generation: slot.generation.get() })
+            .collect()
+    }
+
+    /// Ends the thing of this reactor that the handle names, whatever its kind; nothing if it is over.
+    pub fn end(&self, word: Word) {
+        let Some((index, generation)) = parts(word) else { return };
+        let kind = directory::kind_of(index) as usize;
+        if let Some(end) = self.shelves.get(kind).and_then(|shelf| shelf.end.get()) {
+            end(index, generation);
+        }
+    }
+
+    /// Whether the thing of this reactor that the handle names is alive, whatever its kind.
+    pub fn is_alive(&self, word: Word) -> bool {
+        let Some((index, generation)) = parts(word) else { return false };
+        let shelf = self.shelves.get(directory::kind_of(index) as usize);
+        shelf.and_then(|shelf| shelf.generation.get()).is_some_and(|of| of(index) == generation)
+    }
+
+    /// Everything left over is stale from here on, and the segments are free for other reactors.
+    fn release(&self) {
+        for shelf in &self.shelves {
+            for number in shelf.segments.take() {
+                if let Some(retire) = shelf.retire.get() {
+                    retire(number);
+                }
+                disown(number);
+            }
+            shelf.free.set(0);
+            shelf.fresh.set(0);
+            shelf.fresh_end.set(0);
+            shelf.alive.set(0);
+            shelf.limit.set(0);
+            shelf.closed.set(false);
+        }
+    }
+}
+
+fn make_segment<T: Body>() -> Option<*mut u8> {
+    assert!(T::SLOTS <= 1 << SLOT_BITS);
+    let layout = Layout::array::<Slot<T>>(T::SLOTS as usize).ok()?.align_to(64).ok()?;
+    // SAFETY: the layout is not empty: a slot has its generation. Zeroed slots were never used.
+    let memory = unsafe { alloc_zeroed(layout) };
+    (!memory.is_null()).then_some(memory)
+}
+
+/// A new root: a reactor or a simulation of this thread, alone in its segment, with its pools told.
+pub fn root<T: Body<Root = T>>(pools: impl Fn(&T) -> &Pools) -> Result<Item<T>> {
+    loop {
+        let (number, _) = claim(T::KIND, make_segment::<T>)?;
+        let index = number << SLOT_BITS;
+        let slot = slot_at::<T>(entry_of(index), index);
+        if slot.generation.get() == 0 {
+            // SAFETY: the slot was never used, so nobody has an item of it.
+            unsafe { (*slot.body.get()).write(T::default()) };
+        }
+        if slot.generation.get() >= RETIRED {
+            continue;
+        }
+        let generation = slot.generation.get() + 1;
+        slot.generation.set(generation);
+        slot.link.set(index);
+        let item = Item { slot, index, generation };
+        pools(&item).root.set(index);
+        own(number, std::ptr::from_ref(slot).cast_mut().cast(), item.word());
+        return Ok(item);
+    }
+}
+
+/// Frees a root and all that its pools hold: every handle of it is stale from here on.
+pub fn release_root<T: Body<Root = T>>(item: Item<T>, pools: &Pools) {
+    pools.release();
+    item.slot.generation.set(item.generation + 1);
+    disown(item.index >> SLOT_BITS);
+}
+
+/// Moves the generation of a free slot's last thing; see `lariat_testing_set_generation`.
+#[cfg(feature = "testing")]
+pub fn set_generation<T: Body>(freed: Item<T>, generation: u32) {
+    freed.slot.generation.set(generation & !1);
+}

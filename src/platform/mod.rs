@@ -1,0 +1,51 @@
+//! What the library asks of the operating system and the processor directly. Each platform supplies the same functions;
+//! everything here is safe to call.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub use unix::*;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub use windows::*;
+
+/// A word that tells threads apart, the cheapest there is: the thread pointer where the processor keeps one.
+#[inline(always)]
+pub fn thread_word() -> usize {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    {
+        let word: usize;
+        // SAFETY: on x86-64 Linux fs:0 holds the thread pointer itself in every thread; reading it has no effect.
+        unsafe {
+            core::arch::asm!("mov {}, fs:0", out(reg) word, options(nostack, preserves_flags, pure, readonly));
+        }
+        word
+    }
+    #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
+    {
+        let word: usize;
+        // SAFETY: tpidr_el0 is readable in user mode and is the thread pointer on Linux.
+        unsafe {
+            core::arch::asm!("mrs {}, tpidr_el0", out(reg) word, options(nostack, preserves_flags, pure, nomem));
+        }
+        word
+    }
+    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux")))]
+    {
+        thread_local!(static WORD: u8 = const { 0 });
+        WORD.try_with(|word| std::ptr::from_ref(word).addr()).unwrap_or(usize::MAX)
+    }
+}
+
+/// Asks the processor to fetch the cache line of `place`; a hint, nothing else.
+#[inline(always)]
+pub fn prefetch<T>(place: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch never faults, whatever the address.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}

@@ -1,0 +1,137 @@
+//! Unix: memory that fork wipes, the barrier for all threads, descriptors.
+
+use std::io;
+use std::time::Duration;
+
+/// A descriptor, as the platform names it.
+pub type Socket = libc::c_int;
+
+/// The monotonic clock in nanoseconds: it does not jump with the wall clock.
+#[inline]
+pub fn monotonic_nanoseconds() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes a timespec to the place given; this clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Makes the memory read as zero in a child of fork. False where that is not to be had.
+pub fn wipe_on_fork<T>(memory: &'static T) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let start = std::ptr::from_ref(memory).cast_mut().cast::<libc::c_void>();
+        // SAFETY: the range is one static of this library, page-aligned and made of atomics, for which zero is valid.
+        unsafe { libc::madvise(start, size_of::<T>(), libc::MADV_WIPEONFORK) == 0 }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = memory;
+        false
+    }
+}
+
+/// Has `child` called in every child of fork: the way where memory cannot be wiped.
+pub fn at_fork_in_child(child: extern "C" fn()) {
+    // SAFETY: the handler is a function of this library, which is linked never to be unloaded.
+    unsafe {
+        libc::pthread_atfork(None, None, Some(std::mem::transmute::<extern "C" fn(), unsafe extern "C" fn()>(child)));
+    }
+}
+
+/// Every thread of the process passes a full memory barrier before this returns. False where that is not to be had.
+pub fn barrier_all_threads() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+        const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+        // SAFETY: membarrier takes no pointers.
+        unsafe {
+            libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0
+                && libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) == 0
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
+}
+
+/// Calls `spawn` with all signals blocked, for threads that inherit the mask: the host's handlers run on its own threads.
+pub fn with_signals_blocked<R>(spawn: impl FnOnce() -> R) -> R {
+    let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset fills the set given; the mask is this thread's own, and the old one goes to the other set.
+    let blocked = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) == 0
+    };
+    let result = spawn();
+    if blocked {
+        // SAFETY: the call above succeeded, so that the old mask was written.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    }
+    result
+}
+
+/// What keeps a descriptor from being watched, in words; None if nothing does.
+pub fn unwatchable(socket: Socket) -> Option<(i32, String)> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: fstat writes a stat to the place given or fails.
+    if unsafe { libc::fstat(socket, stat.as_mut_ptr()) } != 0 {
+        let error = io::Error::last_os_error();
+        return Some((error.raw_os_error().unwrap_or(0), format!("descriptor {socket} cannot be watched: {error}")));
+    }
+    // SAFETY: fstat succeeded and so has filled it in.
+    let mode = unsafe { stat.assume_init() }.st_mode & libc::S_IFMT;
+    let what = match mode {
+        libc::S_IFREG => "a regular file",
+        libc::S_IFDIR => "a directory",
+        libc::S_IFBLK => "a block device",
+        _ => return None,
+    };
+    Some((libc::EPERM, format!("descriptor {socket} is {what}, which is always ready and cannot be watched")))
+}
+
+/// What poll says of a descriptor now: readable, writable.
+pub fn poll_now(socket: Socket, readable: bool, writable: bool) -> (bool, bool) {
+    let events = if readable { libc::POLLIN } else { 0 } | if writable { libc::POLLOUT } else { 0 };
+    let mut one = libc::pollfd { fd: socket, events, revents: 0 };
+    // SAFETY: one pollfd, given with its count.
+    let count = unsafe { libc::poll(&mut one, 1, 0) };
+    let ends = libc::POLLHUP | libc::POLLERR | libc::POLLNVAL;
+    let ready = |bit| count > 0 && one.revents & (bit | ends) != 0;
+    (readable && ready(libc::POLLIN), writable && ready(libc::POLLOUT))
+}
+
+/// A kernel timer behind a descriptor that becomes readable when it is due.
+#[cfg(target_os = "linux")]
+pub struct KernelTimer(std::os::fd::OwnedFd);
+
+#[cfg(target_os = "linux")]
+impl KernelTimer {
+    /// A timer that is not set.
+    pub fn new() -> io::Result<Self> {
+        use std::os::fd::FromRawFd;
+        // SAFETY: timerfd_create takes no pointers.
+        let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor was just made and nobody else has it.
+        Ok(Self(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// The descriptor to watch.
+    pub fn descriptor(&self) -> Socket {
+        use std::os::fd::AsRawFd;
+        self.0.as_raw_fd()
+    }
+
+    /// Due once after `wait`; None clears it.
+    pub fn set(&self, wait: Option<Duration>) {
+        let wait = wait.map_or(Duration::ZERO, |wait| wait.max(Duration::from_nanos(1)));
+        let once = libc::timespec { tv_sec: wait.as_secs() as libc::time_t, tv_nsec: wait.subsec_nanos() as _ };
+        let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let spec = libc::itimerspec { it_interval: never, it_value: once };
+        // SAFETY: the descriptor is ours and open; the new value lives for the call, the old one is not asked for.
+        unsafe { libc::timerfd_settime(self.descriptor(), 0, &spec, std::ptr::null_mut()) };
+    }
+}

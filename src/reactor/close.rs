@@ -1,0 +1,110 @@
+//! The end of a reactor: everything that started ends once, everything owned is freed once.
+
+use super::thread_queue::Posted;
+use super::{ALIVE, Reactor, ReactorItem, State, events, simulation};
+use crate::handles::{self, Kind, Word};
+use crate::platform;
+use crate::status::{Result, Status};
+use std::sync::atomic::Ordering;
+
+/// What ends one by one, in this order.
+const ENDED: [Kind; 12] = [
+    Kind::Watcher,
+    Kind::Trigger,
+    Kind::LoopingCall,
+    Kind::CooperativeTask,
+    Kind::Cooperator,
+    Kind::Lock,
+    Kind::Semaphore,
+    Kind::Queue,
+    Kind::Deferred,
+    Kind::DelayedCall,
+    Kind::Scope,
+    Kind::ThreadPool,
+];
+
+/// Ends the reactor and all that lives in it.
+pub fn free(reactor: ReactorItem) -> Result {
+    if reactor.is_calling_out() {
+        return Err(Status::ERR_BUSY.because("the reactor is further up the stack"));
+    }
+    let out = reactor.call_out();
+    reactor.state.set(State::Closing);
+    reactor.threads.close();
+    run_posted(reactor);
+    // Endings still need failures; nothing else is made any more.
+    reactor.pools.close(&[Kind::Failure, Kind::Results]);
+    end_things(reactor);
+    if let Some(end_jobs) = reactor.above.end_jobs.get() {
+        end_jobs(reactor, 0, platform::monotonic_nanoseconds().saturating_add(reactor.limits().shutdown));
+    }
+    reactor.pools.end_all(Kind::ThreadPool);
+    reactor.soon.clear();
+    drop(reactor.when_running.take());
+    events::clear(reactor);
+    reactor.pools.close(&[]);
+    reactor.pools.end_all(Kind::Results);
+    reactor.pools.end_all(Kind::Failure);
+    simulation::leave(reactor);
+    drop(reactor.take_hooks());
+    drop(out);
+    wipe(&reactor);
+    handles::release_root(reactor, &reactor.pools);
+    ALIVE.fetch_sub(1, Ordering::Relaxed);
+    Ok(())
+}
+
+/// The calls that threads were promised.
+fn run_posted(reactor: ReactorItem) {
+    while let Some(posted) = reactor.threads.pop() {
+        match posted {
+            Posted::Call { call, data, free } => {
+                call.into_iter().for_each(|call| call(data));
+                free.into_iter().for_each(|free| free(data));
+            }
+            Posted::Message(message) => message(reactor),
+        }
+    }
+}
+
+/// An ending may leave another to be done, such as a Deferred that waited for one that has just ended.
+fn end_things(reactor: ReactorItem) {
+    for kind in ENDED.into_iter().filter(|kind| *kind != Kind::ThreadPool) {
+        reactor.pools.end_all(kind);
+    }
+    reactor.pools.end_all(Kind::Deferred);
+}
+
+/// As a reactor that was never opened.
+fn wipe(reactor: &Reactor) {
+    reactor.driver.take();
+    reactor.threads.reset();
+    reactor.timers.take();
+    reactor.watches.clear();
+    reactor.turn.clear();
+    reactor.entered.take();
+    reactor.scope.set(0);
+    reactor.manual.set(None);
+    reactor.now.set(0);
+    reactor.stop_requested.set(false);
+    reactor.crash_requested.set(false);
+    reactor.embedded.set(false);
+    reactor.turns.set(0);
+    reactor.ending_scope.set(0);
+    reactor.thread_pool.set(Word::NULL);
+    reactor.simulation.set(Word::NULL);
+    reactor.above.fire_triggers.set(None);
+    reactor.above.end_jobs.set(None);
+    reactor.above.jobs.set(None);
+    reactor.state.set(State::Idle);
+}
+
+/// A reactor that panicked: its handles are forgotten, its memory is not used again.
+pub fn forget(word: Word) -> bool {
+    let forgotten = handles::forget_poisoned(word);
+    if forgotten {
+        ALIVE.fetch_sub(1, Ordering::Relaxed);
+    }
+    forgotten
+}
+

@@ -1,0 +1,125 @@
+//! Events: what is made with a tag in place of a callback waits here until the host takes it.
+
+use super::{Reactor, ReactorItem, watch};
+use crate::handles::{Owned, Word};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+/// `LARIAT_EVENT_CALL`
+pub const CALL: i32 = 1;
+/// `LARIAT_EVENT_DELAYED_CALL`
+pub const DELAYED_CALL: i32 = 2;
+/// `LARIAT_EVENT_DEFERRED`
+pub const DEFERRED: i32 = 3;
+/// `LARIAT_EVENT_READY`
+pub const READY: i32 = 4;
+/// `LARIAT_EVENT_TRIGGER`
+pub const TRIGGER: i32 = 5;
+/// `LARIAT_EVENT_LOOPING_CALL`
+pub const LOOPING_CALL: i32 = 6;
+
+/// One event. What it owns lives until the next one is asked for.
+#[derive(Default)]
+#[expect(missing_docs, reason = "each is named after its field in lariat_event")]
+pub struct Event {
+    pub kind: i32,
+    pub tag: u64,
+    pub value: Owned,
+    pub failure: Owned,
+    pub source: Word,
+    pub readiness: i32,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Events {
+    queue: RefCell<VecDeque<Event>>,
+    /// The one that the host is looking at.
+    taken: RefCell<Option<Event>>,
+    /// Watchers that wait because the queue is full.
+    held: RefCell<Vec<Word>>,
+    full: Cell<bool>,
+}
+
+/// What the host sees of an event.
+#[derive(Clone, Copy)]
+#[expect(missing_docs, reason = "each is named after its field in lariat_event")]
+pub struct Seen {
+    pub kind: i32,
+    pub tag: u64,
+    pub value: Word,
+    pub failure: Word,
+    pub source: Word,
+    pub readiness: i32,
+}
+
+/// Queues an event.
+pub fn push(reactor: ReactorItem, event: Event) {
+    reactor.events.queue.borrow_mut().push_back(event);
+}
+
+/// Queues an event that is nothing but its tag.
+pub fn push_tag(reactor: ReactorItem, kind: i32, tag: Word, source: Word) {
+    push(reactor, Event { kind, tag: tag.addr() as u64, source, ..Event::default() });
+}
+
+/// Queues what a watcher saw; false, and remembered, while the queue is full.
+pub fn push_ready(reactor: ReactorItem, tag: u64, source: Word, readiness: i32) -> bool {
+    let full = reactor.events.queue.borrow().len() >= reactor.limits().events as usize;
+    if full {
+        reactor.events.full.set(true);
+        reactor.events.held.borrow_mut().push(source);
+    } else {
+        push(reactor, Event { kind: READY, tag, source, readiness, ..Event::default() });
+    }
+    !full
+}
+
+/// Takes the oldest event; what the one before owned is freed. A watcher whose event was looked at goes on watching.
+pub fn next(reactor: ReactorItem) -> Option<Seen> {
+    let before = reactor.events.taken.take();
+    if let Some(before) = before {
+        let watcher = (before.kind == READY).then_some(before.source);
+        let _out = reactor.call_out();
+        drop(before);
+        watcher.into_iter().for_each(|watcher| watch::event_seen(reactor, watcher));
+    }
+    let event = reactor.events.queue.borrow_mut().pop_front();
+    resume(reactor);
+    let event = event?;
+    let seen = Seen {
+        kind: event.kind,
+        tag: event.tag,
+        value: event.value.word(),
+        failure: event.failure.word(),
+        source: event.source,
+        readiness: event.readiness,
+    };
+    *reactor.events.taken.borrow_mut() = Some(event);
+    Some(seen)
+}
+
+/// Lets the held watchers go on once the queue is half empty.
+fn resume(reactor: ReactorItem) {
+    let half = reactor.limits().events as usize / 2;
+    if reactor.events.full.get() && reactor.events.queue.borrow().len() <= half {
+        reactor.events.full.set(false);
+        let held = reactor.events.held.take();
+        held.into_iter().for_each(|watcher| watch::event_seen(reactor, watcher));
+    }
+}
+
+/// Drops all events and what they own.
+pub fn clear(reactor: ReactorItem) {
+    let (queue, taken) = (reactor.events.queue.take(), reactor.events.taken.take());
+    reactor.events.held.take();
+    reactor.events.full.set(false);
+    drop((queue, taken));
+}
+
+impl Reactor {
+    /// Events that wait to be taken.
+    pub fn events_waiting(&self) -> usize {
+        self.events.queue.borrow().len()
+    }
+}

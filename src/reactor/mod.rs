@@ -1,0 +1,296 @@
+//! The reactor: one thread's loop, its clock, its queues and all that lives in it.
+
+pub mod close;
+pub mod events;
+pub mod hooks;
+pub mod run;
+pub mod scopes;
+pub mod simulation;
+pub mod soon;
+pub mod thread_queue;
+pub mod timers;
+pub mod turn;
+pub mod watch;
+mod wheel;
+
+use crate::driver::{Driver, MioDriver, SimulatedDriver};
+use crate::handles::{self, Body, Item, Kind, Pools, Word};
+use crate::status::{Result, Status};
+use hooks::Hooks;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+
+/// A reactor, as functions pass it on.
+pub type ReactorItem = Item<Reactor>;
+
+/// What a thread sends beside plain calls: run on the reactor's thread, or dropped with the reactor.
+pub type Message = Box<dyn FnOnce(ReactorItem) + Send>;
+
+/// Reactors alive in the process.
+static ALIVE: AtomicI64 = AtomicI64::new(0);
+
+/// Where a reactor is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum State {
+    /// Not started, or stopped again.
+    #[default]
+    Idle,
+    /// Its start-up triggers are at work.
+    Starting,
+    /// Between start-up and shutdown.
+    Running,
+    /// Its shutdown triggers are at work.
+    Stopping,
+    /// It is being freed.
+    Closing,
+}
+
+/// What the options set.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Pool threads at most.
+    pub pool_threads: u32,
+    /// An idle pool thread ends after so many nanoseconds.
+    pub pool_idle: u64,
+    /// Pool jobs that wait, at most; 0 no limit.
+    pub jobs: u32,
+    /// What the end of a scope or of the reactor waits for jobs, in nanoseconds.
+    pub shutdown: u64,
+    /// A callback that takes longer is reported; 0 off.
+    pub slow: u64,
+    /// How long to look for work before sleeping; 0 off.
+    pub spin: u64,
+    /// Waiting events at which watchers pause.
+    pub events: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let second = timers::SECOND;
+        Self { pool_threads: 10, pool_idle: 30 * second, jobs: 0, shutdown: 5 * second, slow: 0, spin: 0, events: 1024 }
+    }
+}
+
+/// What the layers above do for the reactor, set when they are first used.
+#[derive(Default)]
+pub struct Above {
+    /// Fires the triggers of start-up (0) or shutdown (1), and calls `run::started` or `run::stopped` at the end.
+    pub fire_triggers: Cell<Option<fn(ReactorItem, i32)>>,
+    /// Waits for the pool jobs of a scope (0: all of them) until the deadline of the monotonic clock.
+    pub end_jobs: Cell<Option<fn(ReactorItem, u32, u64)>>,
+    /// Pool jobs waiting or running, and pool threads.
+    pub jobs: Cell<Option<fn(ReactorItem) -> (usize, usize)>>,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Reactor {
+    /// All that lives in it.
+    pub pools: Pools,
+    /// The scope that new things join; 0 none.
+    pub scope: Cell<u32>,
+    entered: RefCell<Vec<u32>>,
+    /// Calls out to the host that have not returned. Other threads read it to know whether the reactor is idle.
+    depth: AtomicU32,
+    turning: Cell<bool>,
+    poisoned: Cell<bool>,
+    /// The waiting timers.
+    pub timers: RefCell<wheel::Wheel>,
+    soon: soon::Soon,
+    threads: thread_queue::Consumer<Message>,
+    driver: RefCell<Option<Rc<dyn Driver>>>,
+    /// The time of a manual clock.
+    manual: Cell<Option<u64>>,
+    /// The clock as it was read last.
+    now: Cell<u64>,
+    state: Cell<State>,
+    stop_requested: Cell<bool>,
+    crash_requested: Cell<bool>,
+    turn: turn::Turn,
+    when_running: RefCell<Vec<soon::Call>>,
+    limits: Cell<Limits>,
+    hooks: RefCell<Hooks>,
+    logging: Cell<bool>,
+    watches: watch::Watches,
+    events: events::Events,
+    /// The host polls the backend descriptor itself.
+    embedded: Cell<bool>,
+    turns: Cell<u64>,
+    /// The scope that is being ended; 0 none.
+    pub ending_scope: Cell<u32>,
+    /// See [`Above`].
+    pub above: Above,
+    /// The thread pool's handle, for `threads`.
+    pub thread_pool: Cell<Word>,
+    /// Which hold of the start-up or shutdown triggers is in force, and how many Deferreds it still waits for.
+    pub held: Cell<(u64, usize)>,
+    numbers: Cell<u64>,
+    simulation: Cell<Word>,
+}
+
+impl Body for Reactor {
+    const KIND: Kind = Kind::Reactor;
+    const SLOTS: u32 = 1;
+    type Root = Reactor;
+
+    fn end(_: Item<Self>) {}
+}
+
+/// Which driver, and which clock.
+pub enum Seam {
+    /// The real ones.
+    Real,
+    /// The real driver under a clock that the host moves.
+    Manual,
+    /// A part of a simulation, by the name of its host.
+    Simulated(Item<simulation::Simulation>, String),
+}
+
+/// Makes a reactor of the calling thread.
+pub fn open(seam: Seam, limits: Limits, hooks: Hooks) -> Result<ReactorItem> {
+    let driver: Rc<dyn Driver> = match &seam {
+        Seam::Real | Seam::Manual => Rc::new(MioDriver::new()?),
+        Seam::Simulated(simulation, _) => Rc::new(SimulatedDriver::new(simulation.world())),
+    };
+    let reactor = handles::root::<Reactor>(|reactor| &reactor.pools)?;
+    // A manual clock starts at zero, as Twisted's does.
+    let now = if matches!(seam, Seam::Manual) { 0 } else { driver.now() };
+    reactor.manual.set(matches!(seam, Seam::Manual).then_some(now));
+    reactor.now.set(now);
+    reactor.timers.borrow_mut().start(now);
+    let waker = driver.waker();
+    *reactor.driver.borrow_mut() = Some(driver);
+    reactor.threads.open(reactor.word().addr() as u64, Box::new(move || waker()));
+    reactor.limits.set(limits);
+    *reactor.hooks.borrow_mut() = hooks;
+    if let Seam::Simulated(simulation, host) = seam {
+        reactor.simulation.set(simulation.word());
+        simulation::join(simulation, reactor, host);
+    }
+    ALIVE.fetch_add(1, Ordering::Relaxed);
+    Ok(reactor)
+}
+
+/// Reactors alive in the process.
+pub fn alive() -> i64 {
+    ALIVE.load(Ordering::Relaxed)
+}
+
+/// While it lives, the host's code may be running: the reactor cannot be freed, moved or run.
+pub struct CallOut {
+    reactor: ReactorItem,
+    scope: u32,
+    entered: usize,
+}
+
+impl Drop for CallOut {
+    #[inline]
+    fn drop(&mut self) {
+        let reactor = self.reactor;
+        if reactor.scope.get() != self.scope {
+            scopes::restore(reactor, self.scope, self.entered);
+        }
+        let depth = reactor.depth.load(Ordering::Relaxed);
+        reactor.depth.store(depth - 1, Ordering::Release);
+    }
+}
+
+impl Item<Reactor> {
+    /// To be held whenever the host's code is called.
+    #[inline]
+    pub fn call_out(self) -> CallOut {
+        let depth = self.depth.load(Ordering::Relaxed);
+        self.depth.store(depth + 1, Ordering::Relaxed);
+        let scope = self.scope.get();
+        CallOut { reactor: self, scope, entered: if scope == 0 { 0 } else { self.entered.borrow().len() } }
+    }
+
+    /// Calls out with what is made meanwhile joining `scope`.
+    pub fn in_scope<R>(self, scope: u32, call: impl FnOnce() -> R) -> R {
+        scopes::within(self, scope, call)
+    }
+}
+
+impl Reactor {
+    /// Whether the host's code is running further up the stack.
+    pub fn is_calling_out(&self) -> bool {
+        self.depth.load(Ordering::Acquire) != 0
+    }
+
+    /// How many calls out are in progress.
+    pub fn depth(&self) -> u32 {
+        self.depth.load(Ordering::Relaxed)
+    }
+
+    /// Whether a turn is in progress: then the clock was read at its beginning.
+    #[inline]
+    pub fn is_turning(&self) -> bool {
+        self.turning.get()
+    }
+
+    /// The driver, held apart so that nothing stays borrowed.
+    pub fn driver(&self) -> Rc<dyn Driver> {
+        let driver = self.driver.borrow();
+        Rc::clone(driver.as_ref().expect("a reactor that is open has a driver"))
+    }
+
+    /// The time in nanoseconds, read now.
+    #[inline]
+    pub fn read_clock(&self) -> u64 {
+        match (self.manual.get(), &*self.driver.borrow()) {
+            (Some(now), _) => now,
+            (None, Some(driver)) => driver.now(),
+            (None, None) => self.now.get(),
+        }
+    }
+
+    /// The time when the turn last read the clock; before a turn, now.
+    pub fn turn_time(&self) -> u64 {
+        if self.is_turning() { self.now.get() } else { self.read_clock() }
+    }
+
+    /// Its limits.
+    pub fn limits(&self) -> Limits {
+        self.limits.get()
+    }
+
+    /// Another number of pool threads at most.
+    pub fn set_pool_threads(&self, threads: u32) {
+        self.limits.set(Limits { pool_threads: threads, ..self.limits.get() });
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> State {
+        self.state.get()
+    }
+
+    /// Whether its time and its jobs are simulated.
+    pub fn is_simulated(&self) -> bool {
+        !self.simulation.get().is_null()
+    }
+
+    /// A number that it never gave before.
+    pub fn next_number(&self) -> u64 {
+        self.numbers.set(self.numbers.get() + 1);
+        self.numbers.get()
+    }
+
+    /// Turns made so far.
+    pub fn turns(&self) -> u64 {
+        self.turns.get()
+    }
+
+    /// To be called when there is new work: a host that polls the backend itself must notice.
+    #[inline]
+    pub fn work_added(&self) {
+        if self.embedded.get() && !self.is_turning() {
+            run::arm_backend(self);
+        }
+    }
+
+    /// Refuses once the reactor is being freed.
+    pub fn check_open(&self) -> Result {
+        if self.state.get() == State::Closing { Err(Status::ERR_CLOSED) } else { Ok(()) }
+    }
+}

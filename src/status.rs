@@ -1,0 +1,170 @@
+//! Status codes, and the last failure of each thread.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, CString};
+use std::fmt;
+
+/// What a call answers: 0 it worked, negative an error, positive information.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Status(pub i32);
+
+/// What most functions of the library return.
+pub type Result<T = ()> = std::result::Result<T, Status>;
+
+macro_rules! statuses {
+    ($($name:ident = $code:literal, $text:literal;)*) => {
+        impl Status {
+            $(#[doc = $text] pub const $name: Status = Status($code);)*
+
+            /// The constant's name in C.
+            pub fn name(self) -> &'static CStr {
+                match self.0 {
+                    $($code => {
+                        const NAME: &CStr = match CStr::from_bytes_with_nul(concat!("LARIAT_", stringify!($name), "\0").as_bytes()) {
+                            Ok(name) => name,
+                            Err(_) => panic!(),
+                        };
+                        NAME
+                    })*
+                    code if code > 0 => c"positive: the program's own",
+                    _ => c"unknown status",
+                }
+            }
+
+            /// What it means, in a sentence.
+            pub fn text(self) -> &'static CStr {
+                match self.0 {
+                    $($code => {
+                        const TEXT: &CStr = match CStr::from_bytes_with_nul(concat!($text, "\0").as_bytes()) {
+                            Ok(text) => text,
+                            Err(_) => panic!(),
+                        };
+                        TEXT
+                    })*
+                    code if code > 0 => c"a code of the program's own",
+                    _ => c"unknown status",
+                }
+            }
+        }
+    };
+}
+
+statuses! {
+    OK = 0, "it worked";
+    MORE = 1, "there is more to do";
+    STOPPED = 2, "the reactor has stopped";
+    EMPTY = 3, "nothing is waiting";
+    ERR_INVALID_ARGUMENT = -1, "an argument is not valid";
+    ERR_INVALID_HANDLE = -2, "the handle is not one, or is of another kind";
+    ERR_STALE_HANDLE = -3, "what the handle named is over";
+    ERR_WRONG_THREAD = -4, "the handle belongs to another thread";
+    ERR_WRONG_REACTOR = -5, "the handles belong to different reactors";
+    ERR_FORKED = -6, "the handle was made before the process forked";
+    ERR_INVALID_STATE = -7, "this cannot be done now";
+    ERR_REENTRANT = -8, "the reactor is already running further up the stack";
+    ERR_BUSY = -9, "it cannot be ended from inside its own callback";
+    ERR_CLOSED = -10, "it is being freed, or was";
+    ERR_NO_MEMORY = -11, "there is not enough memory";
+    ERR_NOT_SUPPORTED = -12, "not supported here";
+    ERR_PANIC = -13, "the library failed inside; the reactor refuses further work";
+    ERR_OS = -14, "the operating system refused";
+    ERR_ALREADY_CALLED = -15, "it has already been called";
+    ERR_ALREADY_CANCELLED = -16, "it has already been cancelled";
+    ERR_CANCELLED = -17, "cancelled";
+    ERR_ABANDONED = -18, "abandoned by its worker before it fired";
+    ERR_RELEASED = -19, "the waiter has released it";
+    ERR_ALREADY_WAITED = -20, "something else already waits for it";
+    ERR_CYCLE = -21, "it would wait for itself";
+    ERR_TIMED_OUT = -22, "timed out";
+    ERR_ALL_FAILED = -23, "all of them failed";
+    ERR_NOT_RUNNING = -24, "the reactor is not running";
+    ERR_QUEUE_OVERFLOW = -25, "the queue is full";
+    ERR_QUEUE_UNDERFLOW = -26, "too many already wait for the queue";
+    ERR_ALREADY_WATCHED = -27, "the descriptor is watched already";
+    ERR_DEADLOCK = -28, "nothing can ever happen again in the simulation";
+    ERR_NOT_CALLED = -29, "it has no result yet";
+    ERR_LIMIT = -30, "a configured limit was reached";
+}
+
+impl Status {
+    /// Negative codes are errors.
+    pub fn is_error(self) -> bool {
+        self.0 < 0
+    }
+
+    /// This status, with words of its own for `lariat_last_error_message`.
+    #[cold]
+    pub fn because(self, detail: impl fmt::Display) -> Status {
+        let text = detail.to_string();
+        let _ = LAST.try_with(|last| last.detail.set(Some((self, text))));
+        self
+    }
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name().to_string_lossy())
+    }
+}
+
+struct Last {
+    /// Words that the place of the failure left; taken when the call returns with that status.
+    detail: Cell<Option<(Status, String)>>,
+    status: Cell<Status>,
+    /// None: the status's own text.
+    message: RefCell<Option<CString>>,
+}
+
+thread_local! {
+    static LAST: Last = const { Last { detail: Cell::new(None), status: Cell::new(Status::OK), message: RefCell::new(None) } };
+}
+
+/// Makes `status` this thread's last failure, with the words left by [`Status::because`] if they were about it.
+#[cold]
+pub fn record(status: Status) {
+    let _ = LAST.try_with(|last| {
+        let detail = last.detail.take().filter(|(of, _)| *of == status).map(|(_, text)| text);
+        last.status.set(status);
+        *last.message.borrow_mut() = detail.map(text_for_c);
+    });
+}
+
+/// Forgets words left by a failure that did not become a call's answer.
+pub fn detail_of(status: Status) -> Option<String> {
+    LAST.try_with(|last| last.detail.take()).ok().flatten().filter(|(of, _)| *of == status).map(|(_, text)| text)
+}
+
+/// This thread's last failure.
+pub fn last() -> Status {
+    LAST.try_with(|last| last.status.get()).unwrap_or(Status::OK)
+}
+
+/// This thread's last failure's words, if they say more than its status.
+pub fn last_message() -> Option<String> {
+    let copy = |last: &Last| last.message.borrow().as_deref().map(|text| text.to_string_lossy().into_owned());
+    LAST.try_with(copy).ok().flatten()
+}
+
+/// Calls `read` with the last failure's words; they stay in place until the thread's next failure.
+pub fn with_last_message<R>(read: impl FnOnce(&CStr) -> R) -> R {
+    let mut read = Some(read);
+    let done = LAST.try_with(|last| {
+        let message = last.message.borrow();
+        let text = message.as_deref().unwrap_or(last.status.get().text());
+        read.take().map(|read| read(text))
+    });
+    match (done, read) {
+        (Ok(Some(result)), _) => result,
+        (_, Some(read)) => read(c""),
+        _ => unreachable!("read was called or is still there"),
+    }
+}
+
+/// Text as C can carry it: without interior NULs.
+pub fn text_for_c(text: String) -> CString {
+    CString::new(text).unwrap_or_else(|error| {
+        let bytes = error.into_vec().into_iter().filter(|byte| *byte != 0).collect::<Vec<u8>>();
+        CString::new(bytes).unwrap_or_default()
+    })
+}

@@ -1,0 +1,194 @@
+//! A job: what a pool thread runs, who may take it back, and what became of it.
+
+use crate::handles::{CallFn, HandleFn, Owned, Word};
+use crate::status::{Result, Status};
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What is to be done.
+#[derive(Clone, Copy)]
+pub enum Work {
+    /// `call_in_thread`
+    Call(CallFn),
+    /// `defer_to_thread`
+    Defer(HandleFn),
+}
+
+/// What a job recorded or returned.
+#[derive(Default)]
+pub enum JobOutcome {
+    /// Nothing to tell.
+    #[default]
+    Nothing,
+    /// A value.
+    Value(Owned),
+    /// A failure: its code and its words.
+    Failure(i32, Option<String>),
+}
+
+/// Where a job is. Whoever changes it owns what is in it.
+enum Place {
+    Waiting(Owned),
+    Running,
+    Done(Owned, JobOutcome),
+    /// Taken back before it ran, or its end already seen to.
+    Gone,
+    /// Nobody waits for it any more: it frees what it has by itself.
+    LeftOver,
+}
+
+/// A job, shared between the reactor's thread and the pool.
+pub struct Job {
+    /// Unlike any other's in the process.
+    pub number: u64,
+    /// The scope that it belongs to; 0 none.
+    pub scope: u32,
+    work: Work,
+    cancelled: AtomicBool,
+    place: Mutex<Place>,
+    done: Condvar,
+}
+
+struct Current {
+    handle: Cell<Word>,
+    job: RefCell<Option<Arc<Job>>>,
+    recorded: RefCell<Option<JobOutcome>>,
+}
+
+thread_local! {
+    static CURRENT: Current =
+        const { Current { handle: Cell::new(Word::NULL), job: RefCell::new(None), recorded: RefCell::new(None) } };
+}
+
+/// Low bits that no other handle has.
+const TAG: u64 = 0b0_1011;
+
+fn lock(mutex: &Mutex<Place>) -> MutexGuard<'_, Place> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Job {
+    /// A job that waits to be run.
+    pub fn new(work: Work, data: Owned, scope: u32) -> Arc<Self> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            scope,
+            work,
+            cancelled: AtomicBool::new(false),
+            place: Mutex::new(Place::Waiting(data)),
+            done: Condvar::new(),
+        })
+    }
+
+    /// Runs it on this thread, unless it was taken back. True if its end is now to be seen to.
+    pub fn run(self: &Arc<Self>) -> bool {
+        let before = std::mem::replace(&mut *lock(&self.place), Place::Running);
+        let Place::Waiting(data) = before else {
+            *lock(&self.place) = before;
+            return false;
+        };
+        let outcome = self.call(data.word());
+        let mut place = lock(&self.place);
+        if matches!(*place, Place::LeftOver) {
+            drop(place);
+            drop((data, outcome));
+            return false;
+        }
+        *place = Place::Done(data, outcome);
+        self.done.notify_all();
+        true
+    }
+
+    fn call(self: &Arc<Self>, data: Word) -> JobOutcome {
+        let function = match self.work {
+            Work::Call(call) => {
+                call(data);
+                return JobOutcome::Nothing;
+            }
+            Work::Defer(function) => function,
+        };
+        let handle = Word::from_addr((self.number << 5 | TAG) as usize);
+        let set = |handle, job| {
+            CURRENT.try_with(|current| {
+                current.handle.set(handle);
+                *current.job.borrow_mut() = job;
+                current.recorded.take()
+            })
+        };
+        let outer = CURRENT.try_with(|current| (current.handle.get(), current.job.borrow().clone()));
+        drop(set(handle, Some(Arc::clone(self))));
+        let returned = function(handle, data);
+        // On the simulated driver jobs run on the loop, and so may nest.
+        let (outer, outer_job) = outer.unwrap_or_default();
+        let recorded = set(outer, outer_job).ok().flatten();
+        recorded.unwrap_or_else(|| JobOutcome::Value(Owned::new(returned, None)))
+    }
+
+    /// Its data and what it came to, once it is done; once.
+    pub fn take_end(&self) -> Option<(Owned, JobOutcome)> {
+        let mut place = lock(&self.place);
+        match std::mem::replace(&mut *place, Place::Gone) {
+            Place::Done(data, outcome) => Some((data, outcome)),
+            other => {
+                *place = other;
+                None
+            }
+        }
+    }
+
+    /// Nobody wants its result: it is not run if it was not yet, and can ask if it runs. Its data, if it was not run.
+    pub fn cancel(&self) -> Option<Owned> {
+        self.cancelled.store(true, Ordering::Release);
+        let mut place = lock(&self.place);
+        match std::mem::replace(&mut *place, Place::Gone) {
+            Place::Waiting(data) => Some(data),
+            other => {
+                *place = other;
+                None
+            }
+        }
+    }
+
+    /// Waits for it until the deadline; then it is left over.
+    pub fn wait_until(&self, deadline: Instant) {
+        let mut place = lock(&self.place);
+        while matches!(*place, Place::Running) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO {
+                *place = Place::LeftOver;
+                return;
+            }
+            place = self.done.wait_timeout(place, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Records an outcome of the job that runs on this thread.
+pub fn record(handle: Word, outcome: JobOutcome) -> Result {
+    with_current(handle, |current| {
+        let before = current.recorded.replace(Some(outcome));
+        drop(before);
+    })
+}
+
+/// Whether nobody wants the result of the job that runs on this thread.
+pub fn is_cancelled(handle: Word) -> Result<bool> {
+    with_current(handle, |current| {
+        current.job.borrow().as_ref().is_some_and(|job| job.cancelled.load(Ordering::Acquire))
+    })
+}
+
+fn with_current<R>(handle: Word, call: impl FnOnce(&Current) -> R) -> Result<R> {
+    if handle.is_null() {
+        return Err(Status::ERR_INVALID_ARGUMENT.because("NULL where a job is expected"));
+    }
+    let called = CURRENT.try_with(|current| (current.handle.get() == handle).then(|| call(current)));
+    let stale = || match handle.addr() as u64 & 31 == TAG {
+        true => Status::ERR_STALE_HANDLE.because("the job does not run on this thread"),
+        false => Status::ERR_INVALID_HANDLE,
+    };
+    called.ok().flatten().ok_or_else(stale)
+}

@@ -1,0 +1,417 @@
+/* The machinery of the program that fuzz_handles.py writes: each export is described by a table, and called here with everything that
+ * can be wrong. */
+#ifndef LARIAT_TESTS_FUZZ_HANDLES_H
+#define LARIAT_TESTS_FUZZ_HANDLES_H
+#include "../c/every_kind.h"
+#include <float.h>
+#include <stddef.h>
+
+enum { KIND_JOB = KINDS }; /* has no every_kind: it is only there while a job runs */
+
+/* ---- what the generator writes ------------------------------------------------------------------------------------------------------- */
+
+typedef union value {
+    void *pointer;
+    void (*function)(void);
+    double real;
+    int64_t integer;
+    uint64_t natural;
+} value;
+
+enum { WANT_ANYTHING = 1000, WANT_ERROR = 1001 }; /* or a status */
+
+typedef struct number {
+    value given;
+    int32_t want;
+} number;
+
+enum role {
+    ROLE_HANDLE,   /* of `kind` */
+    ROLE_HANDLES,  /* an array of handles of `kind`; its count comes next */
+    ROLE_NUMBER,   /* the first of `numbers` is what an ordinary call gives */
+    ROLE_CALLBACK, /* `function`; `null_want` is the answer to NULL */
+    ROLE_DATA,     /* NULL will do */
+    ROLE_OWNED,    /* data that the library frees by a later parameter */
+    ROLE_FREE,     /* that parameter */
+    ROLE_TEXT,
+    ROLE_OUTPUT,
+    ROLE_OPTIONS,
+    ROLE_STATS,
+    ROLE_EVENT,
+    ROLE_DESCRIPTOR /* of the system or of the simulation, by `kind`; `numbers` without the first */
+};
+
+typedef struct parameter {
+    const char *name;
+    enum role role;
+    int kind;
+    int32_t null_want;
+    void (*function)(void);
+    const number *numbers;
+    int count;
+} parameter;
+
+enum answers {
+    ANSWERS_STATUS,   /* negative is the error */
+    ANSWERS_NEGATIVE, /* negative without saying which */
+    ANSWERS_LIKE_OK,  /* 0, NULL or NaN: the last error alone says */
+    ANSWERS_NOTHING   /* cannot fail */
+};
+
+typedef struct outcome {
+    int64_t status;   /* for the first two */
+    int empty;        /* for the third: it is the value that an error gives */
+    void *made;
+} outcome;
+
+enum {
+    ANY_THREAD = 1,  /* may be called from any thread */
+    QUEUES = 2,      /* any thread, and cannot know whether the thing is over: OK means queued */
+    BAD_ONLY = 4,    /* with good handles it would block */
+    LENIENT = 8,     /* outside a callback: its state may be answered before its second handle */
+    MAKES_REACTOR = 16,
+    MAKES_SIMULATION = 32
+};
+
+typedef struct export {
+    const char *name;
+    outcome (*invoke)(const value *values);
+    enum answers answers;
+    int flags;
+    const parameter *parameters;
+    int count;
+} export;
+
+static inline outcome outcome_of_number(int64_t status) { return (outcome){.status = status, .empty = status == 0}; }
+static inline outcome outcome_of_real(double real) { return (outcome){.empty = isnan(real)}; }
+static inline outcome outcome_of_text(const char *text) {
+    CHECK(text != NULL);
+    return (outcome){.empty = 1};
+}
+static inline outcome outcome_of_pointer(const void *made) { return (outcome){.empty = !made, .made = (void *)(uintptr_t)made}; }
+
+/* ---- callbacks that the generator names, by type -------------------------------------------------------------------------------- */
+
+static inline lariat_deferred *quiet_blocking(lariat_reactor *reactor, void *user_data) {
+    (void)reactor;
+    (void)user_data;
+    return NULL;
+}
+
+static inline void quiet_log(int32_t level, const char *message, void *user_data) {
+    (void)level;
+    (void)message;
+    (void)user_data;
+}
+
+static inline void quiet_slow(double seconds, const char *what, void *user_data) {
+    (void)seconds;
+    (void)what;
+    (void)user_data;
+}
+
+static inline void quiet_unhandled(const lariat_failure *failure, void *user_data) {
+    (void)failure;
+    (void)user_data;
+}
+
+/* ---- worlds ------------------------------------------------------------------------------------------------------------------------------- */
+
+static inline lariat_reactor_options fuzz_options(void) {
+    lariat_reactor_options options = reactor_options();
+    options.clock = LARIAT_CLOCK_MANUAL;
+    options.log = quiet_log;
+    options.unhandled_failure = quiet_unhandled;
+    return options;
+}
+
+static inline every_kind fuzz_kinds(lariat_reactor *reactor) {
+    every_kind made = every_kind_new(reactor);
+    CHECK_OK(lariat_cooperative_task_pause(made.of[KIND_COOPERATIVE_TASK])); /* or it would step for ever */
+    return made;
+}
+
+static every_kind good, stale, freed, foreign;
+static lariat_deferred *keeper; /* never fires; of a reactor of its own */
+static lariat_reactor *keeper_reactor;
+static lariat_job *stale_job;
+static lariat_socket simulated_descriptor;
+static gate foreign_made = GATE_CLOSED, foreign_ends = GATE_CLOSED;
+static pthread_t foreign_thread;
+
+static inline void kinds_end(every_kind *kinds) {
+    lariat_status status = lariat_reactor_free(kinds->of[KIND_REACTOR]);
+    CHECK_EITHER(status, LARIAT_OK, LARIAT_ERR_STALE_HANDLE);
+    status = lariat_simulation_free(kinds->of[KIND_SIMULATION]);
+    CHECK_EITHER(status, LARIAT_OK, LARIAT_ERR_STALE_HANDLE);
+    pipe_close(kinds->ends);
+}
+
+/* What is stale was in the very slots where what is good is now. */
+static inline void world_new(void) {
+    lariat_reactor *reactor = reactor_with(fuzz_options());
+    stale = fuzz_kinds(reactor);
+    every_kind_end(&stale);
+    good = fuzz_kinds(reactor);
+    stale.of[KIND_REACTOR] = freed.of[KIND_REACTOR];
+    CHECK_OK(lariat_simulation_descriptor_new(good.of[KIND_SIMULATION], &simulated_descriptor));
+}
+
+static inline void world_end(const char *name) {
+    kinds_end(&good);
+    if (tokens_alive()) test_fail(__FILE__, __LINE__, "%s: what it was given is never freed", name);
+}
+
+static inline void *foreign_run(void *unused) {
+    (void)unused;
+    foreign = fuzz_kinds(reactor_with(fuzz_options()));
+    gate_open(&foreign_made);
+    gate_wait(&foreign_ends);
+    kinds_end(&foreign);
+    return NULL;
+}
+
+static inline void *remember_job(lariat_job *job, void *unused) {
+    (void)unused;
+    stale_job = job;
+    return NULL;
+}
+
+/* The job's thread ends with its reactor; the freed reactor's memory is used again by what comes after. */
+static inline void worlds_start(void) {
+    keeper_reactor = reactor_with(fuzz_options());
+    keeper = lariat_deferred_new(keeper_reactor);
+    foreign_thread = thread_start(foreign_run, NULL);
+    gate_wait(&foreign_made);
+    lariat_reactor *reactor = real_reactor();
+    CHECK_OK(lariat_deferred_release(lariat_reactor_defer_to_thread(reactor, remember_job, NULL)));
+    CHECK_OK(lariat_reactor_run_until_idle(reactor));
+    CHECK_OK(lariat_reactor_free(reactor));
+    CHECK(stale_job != NULL);
+    freed = fuzz_kinds(reactor_with(fuzz_options()));
+    kinds_end(&freed);
+}
+
+static inline void worlds_end(void) {
+    gate_open(&foreign_ends);
+    thread_join(foreign_thread);
+    CHECK_OK(lariat_reactor_free(keeper_reactor));
+}
+
+/* ---- one call ----------------------------------------------------------------------------------------------------------------------------- */
+
+/* What the answers may be: one, or one of two, or whatever. */
+typedef struct want {
+    int32_t one, other;
+} want;
+
+static inline want exactly(int32_t status) { return (want){status, status}; }
+
+static inline int wanted(want expected, lariat_status status) {
+    return expected.one == status || expected.other == status || expected.one == WANT_ANYTHING || (expected.one == WANT_ERROR && status < 0);
+}
+
+/* Makes the last error one that no call here answers but those that ask for a result: a change shows that the call failed. */
+static inline lariat_status last_error_before(void) {
+    CHECK_STATUS(lariat_deferred_result(keeper, NULL, NULL), LARIAT_ERR_NOT_CALLED);
+    return LARIAT_ERR_NOT_CALLED;
+}
+
+typedef struct call {
+    value values[16];
+    token *owned[16];
+    lariat_deferred *handles[1];
+    union {
+        lariat_reactor_options options;
+        lariat_stats stats;
+        lariat_event event;
+        unsigned char bytes[4096];
+    } structs[16];
+    void *outputs[16][16];
+} call;
+
+/* What an ordinary call gives. */
+static inline void call_new(call *made, const export *one) {
+    memset(made, 0, sizeof *made);
+    for (int i = 0; i < one->count; i++) {
+        const parameter *each = &one->parameters[i];
+        value *given = &made->values[i];
+        switch (each->role) {
+        case ROLE_HANDLE: given->pointer = each->kind == KIND_JOB ? (void *)stale_job : good.of[each->kind]; break;
+        case ROLE_HANDLES:
+            made->handles[0] = good.of[each->kind];
+            given->pointer = made->handles;
+            break;
+        case ROLE_NUMBER: *given = each->numbers[0].given; break;
+        case ROLE_CALLBACK: given->function = each->function; break;
+        case ROLE_FREE: given->function = (void (*)(void))token_free; break;
+        case ROLE_DATA: break;
+        case ROLE_OWNED: given->pointer = made->owned[i] = token_new(one->name + strlen("lariat_")); break;
+        case ROLE_TEXT: given->pointer = (void *)(uintptr_t)"text"; break;
+        case ROLE_OUTPUT: given->pointer = made->outputs[i]; break;
+        case ROLE_OPTIONS:
+            made->structs[i].options = fuzz_options();
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_STATS:
+            CHECK_OK(lariat_stats_init(&made->structs[i].stats, sizeof(lariat_stats)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_EVENT:
+            CHECK_OK(lariat_event_init(&made->structs[i].event, sizeof(lariat_event)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_DESCRIPTOR: given->integer = each->kind == KIND_SIMULATION ? simulated_descriptor : good.ends[1]; break;
+        }
+    }
+}
+
+static inline void call_make(const export *one, call *made, want expected, const char *what) {
+    lariat_status before = last_error_before();
+    outcome result = one->invoke(made->values);
+    lariat_status after = lariat_last_error(), status = after == before ? LARIAT_OK : after;
+    if (one->answers == ANSWERS_STATUS) status = result.status < 0 ? (lariat_status)result.status : LARIAT_OK;
+    if (one->answers == ANSWERS_NOTHING) status = LARIAT_OK;
+    if (!wanted(expected, status))
+        test_fail(__FILE__, __LINE__, "%s with %s answers %s (%d), must be %s or %s", one->name, what, lariat_status_name(status), (int)status,
+                  lariat_status_name(expected.one), lariat_status_name(expected.other));
+    if (status >= 0 && one->answers == ANSWERS_STATUS && after != before)
+        test_fail(__FILE__, __LINE__, "%s with %s does not fail, but the last error is now %s", one->name, what, lariat_status_name(after));
+    if (status < 0) {
+        if (after != status)
+            test_fail(__FILE__, __LINE__, "%s with %s answers %s, but the last error is %s", one->name, what, lariat_status_name(status),
+                      lariat_status_name(after));
+        if (!*lariat_last_error_message()) test_fail(__FILE__, __LINE__, "%s with %s fails without a message", one->name, what);
+        if (one->answers == ANSWERS_NEGATIVE && result.status >= 0)
+            test_fail(__FILE__, __LINE__, "%s with %s fails, but its answer is not negative", one->name, what);
+        if (one->answers == ANSWERS_LIKE_OK && !result.empty)
+            test_fail(__FILE__, __LINE__, "%s with %s fails, but gives something", one->name, what);
+        for (int i = 0; i < one->count; i++)
+            if (made->owned[i] && token_alive(made->owned[i]))
+                test_fail(__FILE__, __LINE__, "%s with %s fails and does not free %s", one->name, what, one->parameters[i].name);
+    }
+    if (result.made && one->flags & MAKES_REACTOR) CHECK_OK(lariat_reactor_free(result.made));
+    if (result.made && one->flags & MAKES_SIMULATION) CHECK_OK(lariat_simulation_free(result.made));
+}
+
+/* ---- bad handles --------------------------------------------------------------------------------------------------------------------------- */
+
+/* One handle of the call is bad, the rest is good. The handle is looked up in the world, which is new for each call. */
+typedef struct bad_handle {
+    const void *word;        /* if `kinds` is NULL */
+    const every_kind *kinds;
+    int kind;
+    const char *what;
+} bad_handle;
+
+static inline void call_once_with_bad(const export *one, int at, bad_handle bad, want expected, int without_callbacks) {
+    static call made;
+    char words[160];
+    world_new();
+    call_new(&made, one);
+    void *word = !bad.kinds ? (void *)(uintptr_t)bad.word : bad.kind == KIND_JOB ? (void *)stale_job : bad.kinds->of[bad.kind];
+    if (one->parameters[at].role == ROLE_HANDLES) made.handles[0] = word;
+    else made.values[at].pointer = word;
+    for (int i = 0; i < one->count; i++)
+        if (one->parameters[i].role == ROLE_CALLBACK && without_callbacks) made.values[i].function = NULL;
+    if (without_callbacks) expected.other = LARIAT_ERR_INVALID_ARGUMENT;
+    snprintf(words, sizeof words, "%s%s%s for %s%s", bad.what, bad.kinds ? " " : "",
+             !bad.kinds ? "" : bad.kind == KIND_JOB ? "job" : kind_names[bad.kind], one->parameters[at].name,
+             without_callbacks ? " and no callback" : "");
+    call_make(one, &made, expected, words);
+    world_end(one->name);
+}
+
+/* With callbacks, and with NULL for them. */
+static inline void call_with_bad(const export *one, int at, bad_handle bad, want expected) {
+    int callbacks = 0;
+    for (int i = 0; i < one->count; i++) callbacks += one->parameters[i].role == ROLE_CALLBACK;
+    call_once_with_bad(one, at, bad, expected, 0);
+    if (callbacks && expected.one == expected.other) call_once_with_bad(one, at, bad, expected, 1);
+}
+
+static inline want handle_want(const export *one, int at, int32_t status) {
+    int first = at == 0 || one->parameters[0].role != ROLE_HANDLE;
+    return one->flags & LENIENT && !first ? (want){status, LARIAT_ERR_INVALID_STATE} : exactly(status);
+}
+
+static inline void bad_handles(const export *one, int at) {
+    static long of_the_program;
+    const uintptr_t words[] = {1,           8,          4096,       0x7fffffff, (uintptr_t)0xdeadbeefcafebabe,
+                               UINTPTR_MAX, INTPTR_MAX, 0x8000000000000000, (uintptr_t)&of_the_program};
+    int kind = one->parameters[at].kind;
+    call_with_bad(one, at, (bad_handle){.what = "NULL"}, handle_want(one, at, LARIAT_ERR_INVALID_ARGUMENT));
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        call_with_bad(one, at, (bad_handle){.word = (void *)words[i], .what = "a random number"},
+                      handle_want(one, at, LARIAT_ERR_INVALID_HANDLE));
+    for (int other = 0; other < KINDS; other++)
+        if (other != kind) call_with_bad(one, at, (bad_handle){NULL, &good, other, "a good"}, handle_want(one, at, LARIAT_ERR_INVALID_HANDLE));
+    /* A job is of its pool's thread, and over. */
+    want of_a_job = {kind == KIND_JOB ? LARIAT_ERR_STALE_HANDLE : LARIAT_ERR_INVALID_HANDLE, LARIAT_ERR_WRONG_THREAD};
+    call_with_bad(one, at, (bad_handle){NULL, &good, KIND_JOB, "a stale"}, one->flags & LENIENT ? exactly(WANT_ERROR) : of_a_job);
+    if (kind == KIND_JOB) return;
+    want over = one->flags & QUEUES       ? (want){LARIAT_OK, LARIAT_ERR_STALE_HANDLE}
+                : one->flags & ANY_THREAD ? (want){LARIAT_ERR_STALE_HANDLE, LARIAT_ERR_CLOSED}
+                                          : handle_want(one, at, LARIAT_ERR_STALE_HANDLE);
+    call_with_bad(one, at, (bad_handle){NULL, &stale, kind, "a stale"}, over);
+    if (one->flags & QUEUES) over = exactly(WANT_ANYTHING);
+    call_with_bad(one, at, (bad_handle){NULL, &freed, kind, "a freed reactor's"}, over);
+    if (!(one->flags & ANY_THREAD))
+        call_with_bad(one, at, (bad_handle){NULL, &foreign, kind, "another thread's"}, handle_want(one, at, LARIAT_ERR_WRONG_THREAD));
+}
+
+/* ---- numbers and callbacks -------------------------------------------------------------------------------------------------------------- */
+
+static inline void call_with_number(const export *one, int at, number given) {
+    static call made;
+    char words[160];
+    world_new();
+    call_new(&made, one);
+    made.values[at] = given.given;
+    snprintf(words, sizeof words, "%s = %#" PRIx64 " (as bits)", one->parameters[at].name, given.given.natural);
+    call_make(one, &made, exactly(given.want), words);
+    world_end(one->name);
+}
+
+static inline void call_without_callback(const export *one, int at) {
+    static call made;
+    char words[160];
+    world_new();
+    call_new(&made, one);
+    made.values[at].function = NULL;
+    snprintf(words, sizeof words, "NULL for %s", one->parameters[at].name);
+    call_make(one, &made, exactly(one->parameters[at].null_want), words);
+    world_end(one->name);
+}
+
+static inline void call_plainly(const export *one) {
+    static call made;
+    world_new();
+    call_new(&made, one);
+    call_make(one, &made, exactly(WANT_ANYTHING), "good arguments");
+    world_end(one->name);
+}
+
+static inline void fuzz(const export *one) {
+    worlds_start();
+    int jobs = 0;
+    for (int at = 0; at < one->count; at++) {
+        enum role role = one->parameters[at].role;
+        jobs += role == ROLE_HANDLE && one->parameters[at].kind == KIND_JOB;
+        if (role == ROLE_HANDLE || role == ROLE_HANDLES) bad_handles(one, at);
+    }
+    if (!(one->flags & BAD_ONLY)) {
+        call_plainly(one);
+        for (int at = 0; at < one->count; at++) {
+            const parameter *each = &one->parameters[at];
+            for (int i = 0; i < each->count; i++) {
+                number given = each->numbers[i];
+                if (jobs) given.want = WANT_ERROR;
+                call_with_number(one, at, given);
+            }
+            if (each->role == ROLE_CALLBACK) call_without_callback(one, at);
+        }
+    }
+    worlds_end();
+}
+#endif

@@ -1,0 +1,259 @@
+/* One living thing of every kind of handle, and for each kind a call that tells whether a handle is good. */
+#ifndef LARIAT_TESTS_EVERY_KIND_H
+#define LARIAT_TESTS_EVERY_KIND_H
+#include "harness.h"
+
+enum kind {
+    KIND_REACTOR,
+    KIND_DELAYED_CALL,
+    KIND_TRIGGER,
+    KIND_WATCHER,
+    KIND_DEFERRED,
+    KIND_FAILURE,
+    KIND_RESULTS,
+    KIND_LOCK,
+    KIND_SEMAPHORE,
+    KIND_QUEUE,
+    KIND_LOOPING_CALL,
+    KIND_COOPERATOR,
+    KIND_COOPERATIVE_TASK,
+    KIND_SCOPE,
+    KIND_SIMULATION,
+    KINDS
+};
+
+static const char *const kind_names[KINDS] = {
+    "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "lock", "semaphore", "queue",
+    "looping call", "cooperator", "cooperative task", "scope", "simulation",
+};
+
+/* ---- callbacks that do nothing ------------------------------------------------------------------------------------------- */
+
+static inline void quiet_call(void *user_data) { (void)user_data; }
+
+static inline lariat_deferred *quiet_trigger(void *user_data) {
+    (void)user_data;
+    return NULL;
+}
+
+static inline lariat_deferred *quiet_looping(lariat_looping_call *looping_call, void *user_data) {
+    (void)looping_call;
+    (void)user_data;
+    return NULL;
+}
+
+static inline lariat_status quiet_step(lariat_cooperative_task *task, void *user_data) {
+    (void)task;
+    (void)user_data;
+    return LARIAT_MORE;
+}
+
+static inline void quiet_ready(lariat_watcher *watcher, int32_t readiness, void *user_data) {
+    (void)watcher;
+    (void)readiness;
+    (void)user_data;
+}
+
+static inline void *quiet_value(lariat_deferred *deferred, void *value, void *user_data) {
+    (void)deferred;
+    (void)user_data;
+    return value;
+}
+
+static inline void *quiet_failure(lariat_deferred *deferred, const lariat_failure *failure, void *user_data) {
+    (void)deferred;
+    (void)failure;
+    (void)user_data;
+    return NULL;
+}
+
+static inline void *quiet_both(lariat_deferred *deferred, void *value, const lariat_failure *failure, void *user_data) {
+    (void)failure;
+    (void)user_data;
+    (void)deferred;
+    return value;
+}
+
+static inline void quiet_canceller(lariat_deferred *deferred, void *user_data) {
+    (void)deferred;
+    (void)user_data;
+}
+
+static inline void *quiet_job(lariat_job *job, void *user_data) {
+    (void)job;
+    return user_data;
+}
+
+/* user_data is a const lariat_failure *: the failure, kept. */
+static inline void *keep_failure(lariat_deferred *deferred, const lariat_failure *failure, void *user_data) {
+    (void)deferred;
+    CHECK_OK(lariat_failure_keep(failure));
+    *(const lariat_failure **)user_data = failure;
+    return NULL;
+}
+
+/* ---- checks ----------------------------------------------------------------------------------------------------------------- */
+
+#define CHECK_NAN(expression, want) (CHECK(isnan(expression)), CHECK_STATUS(lariat_last_error(), want))
+/* A call that keeps user_data fails: it has freed it, once, before it returned. */
+#define CHECK_FREED(data) (CHECK(!token_alive(data)), CHECK(token_freed_here(data)))
+
+#ifndef _WIN32
+/* What is written to stdout and stderr between the two: whether it was anything. No check may fail in between. */
+typedef struct output {
+    int ends[2], saved[2];
+} output;
+
+static inline output output_watch(void) {
+    output one;
+    pipe_new(one.ends);
+    for (int fd = 1; fd <= 2; fd++) {
+        one.saved[fd - 1] = dup(fd);
+        dup2(one.ends[1], fd);
+    }
+    return one;
+}
+
+static inline int output_seen(output *one) {
+    fflush(NULL);
+    for (int fd = 1; fd <= 2; fd++) {
+        dup2(one->saved[fd - 1], fd);
+        close(one->saved[fd - 1]);
+    }
+    int seen = read_byte(one->ends[0]) != '.';
+    pipe_close(one->ends);
+    return seen;
+}
+
+/* Runs it in a child of fork, which leaves with 0 when it returns; gives what the child left with. */
+static inline int run_in_child(void (*run)(void *), void *argument) {
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm(60);
+        run(argument);
+        _Exit(0);
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status)) test_fail(__FILE__, __LINE__, "the child died of signal %d", WTERMSIG(status));
+    return WEXITSTATUS(status);
+}
+#endif
+
+/* ---- looking at a handle ---------------------------------------------------------------------------------------------------- */
+
+/* What a call says about a handle that it refuses: the answer must be the thread's last error too. */
+static inline lariat_status refused(lariat_status answer) {
+    CHECK_STATUS(lariat_last_error(), answer);
+    CHECK(*lariat_last_error_message() != 0);
+    return answer;
+}
+
+/* OK for a good handle, else the error. `remove`, `pause` and the like would change a good one: they are for bad handles alone. */
+static inline lariat_status look_at(enum kind kind, void *handle) {
+    int64_t answer = 0;
+    int failed = 0;
+    switch (kind) {
+    case KIND_REACTOR: answer = lariat_reactor_running(handle); break;
+    case KIND_DELAYED_CALL: answer = lariat_delayed_call_active(handle); break;
+    case KIND_TRIGGER: answer = lariat_trigger_remove(handle); break;
+    case KIND_WATCHER: answer = lariat_watcher_interest(handle); break;
+    case KIND_DEFERRED: answer = lariat_deferred_called(handle); break;
+    case KIND_FAILURE: failed = lariat_failure_code(handle) == 0; break;
+    case KIND_RESULTS: failed = lariat_results_count(handle) == 0; break;
+    case KIND_LOCK: answer = lariat_lock_locked(handle); break;
+    case KIND_SEMAPHORE: answer = lariat_semaphore_tokens(handle); break;
+    case KIND_QUEUE: answer = lariat_queue_size(handle); break;
+    case KIND_LOOPING_CALL: answer = lariat_looping_call_running(handle); break;
+    case KIND_COOPERATOR: failed = lariat_cooperator_cooperate(handle, quiet_step, NULL) == NULL; break;
+    case KIND_COOPERATIVE_TASK: answer = lariat_cooperative_task_pause(handle); break;
+    case KIND_SCOPE: answer = lariat_scope_leave(handle); break;
+    case KIND_SIMULATION: failed = isnan(lariat_simulation_seconds(handle)); break;
+    case KINDS: break;
+    }
+    if (failed) answer = lariat_last_error();
+    return answer < 0 ? refused((lariat_status)answer) : LARIAT_OK;
+}
+
+/* ---- one of each --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct every_kind {
+    void *of[KINDS];
+    int ends[2]; /* the watched pipe */
+} every_kind;
+
+/* A failure with this code that outlives its Deferred until it is released. */
+static inline const lariat_failure *kept_failure(lariat_reactor *reactor, int32_t code) {
+    const lariat_failure *failure = NULL;
+    lariat_deferred *deferred = lariat_deferred_new_failed(reactor, code, "kept");
+    CHECK(deferred != NULL);
+    CHECK_OK(lariat_deferred_add_errback(deferred, keep_failure, &failure));
+    CHECK_OK(lariat_deferred_release(deferred));
+    CHECK(failure != NULL);
+    return failure;
+}
+
+/* The results of a list of one success, taken. */
+static inline lariat_results *taken_results(lariat_reactor *reactor, void *value) {
+    lariat_deferred *one = lariat_deferred_new_succeeded(reactor, value);
+    lariat_deferred *list = lariat_deferred_list(reactor, &one, 1, 0);
+    CHECK(list != NULL);
+    lariat_results *results = lariat_deferred_take(list);
+    CHECK(results != NULL);
+    CHECK_OK(lariat_deferred_release(list));
+    return results;
+}
+
+/* The reactor's clock must be manual: nothing of this is ever due. */
+static inline every_kind every_kind_new(lariat_reactor *reactor) {
+    every_kind every = {.of = {NULL}, .ends = {-1, -1}};
+    every.of[KIND_REACTOR] = reactor;
+    every.of[KIND_DELAYED_CALL] = lariat_reactor_call_later(reactor, 1000, quiet_call, NULL);
+    every.of[KIND_TRIGGER] =
+        lariat_reactor_add_system_event_trigger(reactor, LARIAT_TRIGGER_AFTER, LARIAT_TRIGGER_SHUTDOWN, quiet_trigger, NULL);
+    every.of[KIND_DEFERRED] = lariat_deferred_new(reactor);
+    every.of[KIND_FAILURE] = (void *)(uintptr_t)kept_failure(reactor, 7);
+    every.of[KIND_RESULTS] = taken_results(reactor, NULL);
+    every.of[KIND_LOCK] = lariat_lock_new(reactor);
+    every.of[KIND_SEMAPHORE] = lariat_semaphore_new(reactor, 3);
+    every.of[KIND_QUEUE] = lariat_queue_new(reactor, -1, -1);
+    every.of[KIND_LOOPING_CALL] = lariat_looping_call_new(reactor, quiet_looping, NULL);
+    every.of[KIND_COOPERATOR] = lariat_cooperator_new(reactor, 0);
+    every.of[KIND_COOPERATIVE_TASK] = lariat_cooperator_cooperate(every.of[KIND_COOPERATOR], quiet_step, NULL);
+    every.of[KIND_SCOPE] = lariat_scope_new(reactor);
+    every.of[KIND_SIMULATION] = lariat_simulation_new(1);
+#ifndef _WIN32
+    pipe_new(every.ends);
+    every.of[KIND_WATCHER] = lariat_reactor_watch(reactor, every.ends[0], LARIAT_READABLE, quiet_ready, NULL);
+#endif
+    for (int kind = 0; kind < KINDS; kind++)
+        if (!every.of[kind] && every.ends[0] != -1) test_fail(__FILE__, __LINE__, "no %s: %s", kind_names[kind], lariat_last_error_message());
+    return every;
+}
+
+/* Ends each but the reactor; afterwards the handles are stale, and the reactor has nothing alive. */
+static inline void every_kind_end(const every_kind *every) {
+    CHECK_OK(lariat_delayed_call_cancel(every->of[KIND_DELAYED_CALL]));
+    CHECK_OK(lariat_trigger_remove(every->of[KIND_TRIGGER]));
+    CHECK_OK(lariat_deferred_callback(every->of[KIND_DEFERRED], NULL));
+    CHECK_OK(lariat_deferred_release(every->of[KIND_DEFERRED]));
+    CHECK_OK(lariat_failure_release(every->of[KIND_FAILURE]));
+    CHECK_OK(lariat_results_free(every->of[KIND_RESULTS]));
+    CHECK_OK(lariat_lock_free(every->of[KIND_LOCK]));
+    CHECK_OK(lariat_semaphore_free(every->of[KIND_SEMAPHORE]));
+    CHECK_OK(lariat_queue_free(every->of[KIND_QUEUE]));
+    CHECK_OK(lariat_looping_call_free(every->of[KIND_LOOPING_CALL]));
+    CHECK_OK(lariat_cooperative_task_stop(every->of[KIND_COOPERATIVE_TASK]));
+    CHECK_OK(lariat_cooperator_free(every->of[KIND_COOPERATOR]));
+    CHECK_OK(lariat_scope_free(every->of[KIND_SCOPE]));
+    CHECK_OK(lariat_simulation_free(every->of[KIND_SIMULATION]));
+    if (every->of[KIND_WATCHER]) CHECK_OK(lariat_watcher_stop(every->of[KIND_WATCHER]));
+    turn(every->of[KIND_REACTOR]);
+#ifndef _WIN32
+    int ends[2] = {every->ends[0], every->ends[1]};
+    pipe_close(ends);
+#endif
+}
+#endif

@@ -1,0 +1,64 @@
+"""The C suite and the examples under valgrind and the sanitizers."""
+
+from . import build, cases, csuite, project, targets
+from .build import VALGRIND
+from .project import ROOT
+
+def suppressions(tool):
+    """The arguments that name tests/c/TOOL.supp, which need not exist, behind a prefix."""
+    path = ROOT / "tests/c" / f"{tool}.supp"
+    return str(path) if path.exists() else ""
+
+
+def run_everything(report, options, plain, testing):
+    """The C suite and the examples, in the variants that the two functions make."""
+    csuite.run_suite(report, options, plain, testing, options.only_threads)
+    if not options.only_threads:
+        csuite.run_examples(report, options, plain())
+
+
+def valgrind(report, options):
+    """No error and nothing definitely lost, over the whole suite, against the library as it is installed."""
+    if project.missing("valgrind"):
+        return report.skipped("C", "the C suite under valgrind", "valgrind is not installed")
+    more = [f"--suppressions={path}"] if (path := suppressions("valgrind")) else []
+
+    def under_valgrind(variant):
+        variant.wrapper, variant.tool, variant.slowness, variant.divide = VALGRIND + more, "valgrind", 10, 100
+        return variant
+
+    run_everything(report, options, lambda: under_valgrind(build.plain()), lambda: under_valgrind(build.testing()))
+
+
+def address(report, options):
+    """AddressSanitizer with LeakSanitizer, in the library and in the C programs; gcc's runtime serves both."""
+    if project.missing("gcc"):
+        return report.skipped("C", "the C suite under AddressSanitizer", "gcc is not installed")
+    variant = build.Variant(
+        "address", build.instrumented("asan", "-Zsanitizer=address -Cforce-frame-pointers=yes"), cc="gcc", cxx="g++",
+        tool="address", slowness=4, divide=10, compile=["-fsanitize=address", "-fno-omit-frame-pointer"],
+        link=["-fsanitize=address"],
+        env={"ASAN_OPTIONS": "detect_leaks=1:exitcode=9:allocator_may_return_null=1:strict_string_checks=1"})
+    if path := suppressions("address"):
+        variant.env["LSAN_OPTIONS"] = f"suppressions={path}:print_suppressions=0"
+    run_everything(report, options, lambda: variant, lambda: variant)
+
+
+def thread(report, options):
+    """ThreadSanitizer: wants the standard library instrumented too, and the runtime that rustc brings."""
+    what = "the threaded C cases under ThreadSanitizer"
+    sysroot = build.run(["rustc", "--print", "sysroot"], "rustc").strip()
+    runtimes = list((project.Path(sysroot) / "lib/rustlib" / project.HOST / "lib").glob("librustc*_rt.tsan.a"))
+    if project.missing("gcc") or not runtimes:
+        return report.skipped("C", what, "gcc or rustc's runtime for it is missing")
+    toolchain = targets.std_source(report, what)
+    if not toolchain:
+        return
+    library = build.instrumented("tsan", "-Zsanitizer=thread", *targets.BUILD_STD, env=toolchain)
+    runtime = ["-rdynamic", "-Wl,--whole-archive", runtimes[0], "-Wl,--no-whole-archive", "-ldl", "-lrt", "-lm"]
+    variant = build.Variant(
+        "thread", library, cc="gcc", cxx="g++", tool="thread", slowness=8, divide=20, compile=["-fsanitize=thread"], link=runtime,
+        env={"TSAN_OPTIONS": "exitcode=9:second_deadlock_stack=1:history_size=4"})
+    if path := suppressions("thread"):
+        variant.env["TSAN_OPTIONS"] += f":suppressions={path}"
+    csuite.run_suite(report, options, lambda: variant, lambda: variant, only_threads=True)
