@@ -2,6 +2,10 @@
 # install.sh install | uninstall: called by the Makefile, which sets PREFIX, LIBDIR, INCLUDEDIR, DOCDIR and DESTDIR.
 set -eu
 
+# A path given from here is meant from here: what is installed names it in full.
+absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
+PREFIX=$(absolute "$PREFIX") LIBDIR=$(absolute "$LIBDIR") INCLUDEDIR=$(absolute "$INCLUDEDIR") DOCDIR=$(absolute "$DOCDIR")
+
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 major=${version%%.*}
 if [ "$(uname -s)" = Darwin ]; then

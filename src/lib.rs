@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 pub mod deferred;
 pub mod driver;
+pub mod ffi;
 pub mod handles;
 pub mod platform;
 pub mod reactor;

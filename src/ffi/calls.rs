@@ -4,10 +4,10 @@ use super::convert;
 use super::guard;
 use super::status::lariat_status;
 use super::types::*;
-use crate::handles::{CallFn, Item, Owned, Word};
+use crate::handles::{Item, Owned};
 use crate::reactor::timers::{self, DelayedCall};
-use crate::reactor::{ReactorItem, soon, thread_queue};
-use crate::status::{Result, Status};
+use crate::reactor::{ReactorItem, posts, soon};
+use crate::status::Result;
 use std::ffi::c_void;
 
 /// Calls fn(user_data) once, on the reactor's next turn, never from inside this call. Calls are made in the order in
@@ -211,23 +211,17 @@ pub extern "C" fn lariat_reactor_call_from_thread_full(
 /// thread  any.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_reactor_call_from_thread_event(reactor: *mut lariat_reactor, tag: u64) -> lariat_status {
-    guard::any_thread(reactor, |reactor, _| post_call(reactor, None, convert::tag(tag)))
+    guard::any_thread(reactor, |reactor, _| posts::post_event(reactor, tag))
 }
 
 #[inline(always)]
 fn call_from_thread(reactor: *mut lariat_reactor, function: lariat_call_fn, data: Owned) -> lariat_status {
     guard::any_thread(reactor, move |reactor, _| {
         let function = convert::required("fn", convert::call_fn(function))?;
-        post_call(reactor, Some(function), data)
+        posts::post_call(reactor, function, data.word(), data.free())?;
+        data.into_parts();
+        Ok(())
     })
-}
-
-#[inline(always)]
-fn post_call(reactor: Word, function: Option<CallFn>, data: Owned) -> Result {
-    let posted = thread_queue::post_call(reactor.addr() as u64, function, data.word(), data.free());
-    posted.map_err(|_| Status::ERR_CLOSED)?;
-    data.into_parts();
-    Ok(())
 }
 
 /// Lists the delayed calls that wait, in no particular order.

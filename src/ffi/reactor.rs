@@ -8,7 +8,7 @@ use super::structs;
 use super::types::*;
 use crate::handles::{Kind, Word};
 use crate::reactor::hooks::Hooks;
-use crate::reactor::{self, Limits, ReactorItem, Seam, State, close, run, thread_queue};
+use crate::reactor::{self, Limits, ReactorItem, Seam, State, close, posts, run};
 use crate::status::{Result, Status};
 use std::time::Duration;
 
@@ -155,7 +155,7 @@ pub extern "C" fn lariat_reactor_stop_from_thread(reactor: *mut lariat_reactor) 
 
 /// Sends a message to a reactor of any thread.
 pub(super) fn post(reactor: Word, message: impl FnOnce(ReactorItem) + Send + 'static) -> Result {
-    thread_queue::post_message(reactor.addr() as u64, Box::new(message)).map_err(|_| Status::ERR_CLOSED)
+    posts::post_message(reactor, Box::new(message))
 }
 
 /// Makes run return after the turn in progress, without the shutdown triggers. The reactor may run again.

@@ -21,7 +21,7 @@ pub const LARIAT_WRITABLE: i32 = 2;
 /// interest   LARIAT_READABLE, LARIAT_WRITABLE or both; 0: nothing yet.
 /// user_data  may be NULL; passed through.
 /// returns    a handle that is good until lariat_watcher_stop; NULL on failure.
-/// errors     LARIAT_ERR_ALREADY_WATCHED by this reactor; LARIAT_ERR_OS for a descriptor that is closed, or can not be
+/// errors     LARIAT_ERR_ALREADY_WATCHED by this reactor; LARIAT_ERR_OS for a descriptor that is closed, or cannot be
 ///            watched; LARIAT_ERR_NOT_SUPPORTED on Windows, so far.
 /// thread     the reactor's.
 /// Twisted    IReactorFDSet.addReader and addWriter.
@@ -67,7 +67,8 @@ pub extern "C" fn lariat_reactor_watch_event(
     tag: u64,
 ) -> *mut lariat_watcher {
     guard::on(reactor, |reactor| {
-        watch::watch(reactor, fd, readiness("interest", interest)?, Action::Event(tag), Owned::default())
+        let (fd, interest) = (descriptor(fd)?, readiness("interest", interest)?);
+        watch::watch(reactor, fd, interest, Action::Event(tag), Owned::default())
     })
 }
 
@@ -80,8 +81,18 @@ fn watch_with(
 ) -> *mut lariat_watcher {
     guard::on(reactor, move |reactor| -> Result<Item<Watcher>> {
         let function = convert::required("fn", convert::ready_fn(function))?;
-        watch::watch(reactor, fd, readiness("interest", interest)?, Action::Call(function), data)
+        let (fd, interest) = (descriptor(fd)?, readiness("interest", interest)?);
+        watch::watch(reactor, fd, interest, Action::Call(function), data)
     })
+}
+
+/// Refuses the number that the system answers when there is no descriptor.
+fn descriptor(fd: lariat_socket) -> Result<lariat_socket> {
+    #[cfg(windows)]
+    let none = fd == lariat_socket::MAX;
+    #[cfg(not(windows))]
+    let none = fd < 0;
+    if none { Err(invalid(format_args!("fd is {fd}, which is no descriptor"))) } else { Ok(fd) }
 }
 
 pub(super) fn readiness(name: &str, bits: i32) -> Result<Readiness> {

@@ -296,7 +296,7 @@ pub fn forget_poisoned(word: Word) -> bool {
 
 /// Moves the reactor with this token to the calling thread, if no call on anything of it is in progress; `idle` is
 /// asked once the old owner can make no new one.
-pub fn adopt(word: Word, idle: impl FnOnce() -> bool) -> Result {
+pub(super) fn adopt(word: Word, idle: impl FnOnce() -> bool) -> Result {
     let (index, _) = parts(word).ok_or(Status::ERR_INVALID_HANDLE)?;
     let root = entry_of(index);
     let mine = platform::thread_word();

@@ -8,9 +8,9 @@ mod directory;
 mod foreign;
 mod pool;
 
-pub use directory::{Access, adopt, check_any_thread, forget_poisoned, poison};
+pub use directory::{Access, check_any_thread, forget_poisoned, poison};
 pub use foreign::*;
-pub use pool::{Body, Item, Pools, enter, get, release_root, root};
+pub use pool::{Body, Item, Pools, adopt, enter, get, release_root, root};
 #[cfg(feature = "testing")]
 pub use pool::set_generation;
 

@@ -420,6 +420,17 @@ pub fn root<T: Body<Root = T>>(pools: impl Fn(&T) -> &Pools) -> Result<Item<T>> 
     }
 }
 
+/// Moves a root to the calling thread, unless its own thread is inside a call on anything of it or `is_idle` says no:
+/// that is asked when the old owner can make no new call.
+pub fn adopt<T: Body<Root = T>>(word: Word, is_idle: impl FnOnce(&T) -> bool) -> Result {
+    directory::check_any_thread(word, T::KIND)?;
+    let (index, generation) = parts(word).ok_or(Status::ERR_INVALID_HANDLE)?;
+    directory::adopt(word, || {
+        let slot = slot_at::<T>(entry_of(index), index);
+        slot.generation.get() == generation && is_idle(&Item { slot, index, generation })
+    })
+}
+
 /// Frees a root and all that its pools hold: every handle of it is stale from here on.
 pub fn release_root<T: Body<Root = T>>(item: Item<T>, pools: &Pools) {
     pools.release();

@@ -1,7 +1,6 @@
 //! The end of a reactor: everything that started ends once, everything owned is freed once.
 
-use super::thread_queue::Posted;
-use super::{ALIVE, Reactor, ReactorItem, State, events, simulation};
+use super::{ALIVE, Reactor, ReactorItem, State, events, posts, simulation};
 use crate::handles::{self, Kind, Word};
 use crate::platform;
 use crate::status::{Result, Status};
@@ -30,8 +29,8 @@ pub fn free(reactor: ReactorItem) -> Result {
     }
     let out = reactor.call_out();
     reactor.state.set(State::Closing);
-    reactor.threads.close();
-    run_posted(reactor);
+    // The calls that threads were promised.
+    reactor.threads.close().for_each(|item| posts::run(reactor, item));
     // Endings still need failures; nothing else is made any more.
     reactor.pools.close(&[Kind::Failure, Kind::Results]);
     end_things(reactor);
@@ -54,19 +53,6 @@ pub fn free(reactor: ReactorItem) -> Result {
     Ok(())
 }
 
-/// The calls that threads were promised.
-fn run_posted(reactor: ReactorItem) {
-    while let Some(posted) = reactor.threads.pop() {
-        match posted {
-            Posted::Call { call, data, free } => {
-                call.into_iter().for_each(|call| call(data));
-                free.into_iter().for_each(|free| free(data));
-            }
-            Posted::Message(message) => message(reactor),
-        }
-    }
-}
-
 /// An ending may leave another to be done, such as a Deferred that waited for one that has just ended.
 fn end_things(reactor: ReactorItem) {
     for kind in ENDED.into_iter().filter(|kind| *kind != Kind::ThreadPool) {
@@ -78,7 +64,6 @@ fn end_things(reactor: ReactorItem) {
 /// As a reactor that was never opened.
 fn wipe(reactor: &Reactor) {
     reactor.driver.take();
-    reactor.threads.reset();
     reactor.timers.take();
     reactor.watches.clear();
     reactor.turn.clear();
@@ -108,3 +93,8 @@ pub fn forget(word: Word) -> bool {
     forgotten
 }
 
+
+/// Moves an idle reactor to the calling thread.
+pub fn adopt(word: Word) -> Result {
+    handles::adopt::<Reactor>(word, |reactor| !reactor.is_calling_out())
+}

@@ -3,6 +3,7 @@
 pub mod close;
 pub mod events;
 pub mod hooks;
+pub mod posts;
 pub mod run;
 pub mod scopes;
 pub mod simulation;
@@ -161,7 +162,8 @@ pub fn open(seam: Seam, limits: Limits, hooks: Hooks) -> Result<ReactorItem> {
     reactor.timers.borrow_mut().start(now);
     let waker = driver.waker();
     *reactor.driver.borrow_mut() = Some(driver);
-    reactor.threads.open(reactor.word().addr() as u64, Box::new(move || waker()));
+    let opened = reactor.threads.open(reactor.word().addr() as u64, waker);
+    opened.map_err(|_| Status::ERR_NO_MEMORY)?;
     reactor.limits.set(limits);
     *reactor.hooks.borrow_mut() = hooks;
     if let Seam::Simulated(simulation, host) = seam {

@@ -65,7 +65,8 @@ impl Soon {
         let mut aside = self.aside.borrow_mut();
         let mut free = self.aside_free.borrow_mut();
         aside.try_reserve(1).map_err(|_| Status::ERR_NO_MEMORY)?;
-        free.try_reserve(aside.len() + 1 - free.len()).map_err(|_| Status::ERR_NO_MEMORY)?;
+        let room = aside.len() + 1 - free.len();
+        free.try_reserve(room).map_err(|_| Status::ERR_NO_MEMORY)?;
         let place = free.last().copied().unwrap_or(aside.len() as u32);
         self.push(Entry::Aside(place))?;
         match free.pop() {

@@ -1,8 +1,7 @@
 //! A turn: calls from threads and soon-calls that were there when it began; due timers; poll; readiness; the end of a
 //! run if one was asked for. A frame with a budget may leave it in the middle and go on from there.
 
-use super::thread_queue::Posted;
-use super::{Reactor, ReactorItem, hooks, run, timers, watch};
+use super::{Reactor, ReactorItem, hooks, posts, run, timers, watch};
 use crate::driver::Ready;
 use crate::platform;
 use crate::status::{Result, Status};
@@ -162,21 +161,9 @@ fn leave_scopes(reactor: ReactorItem) {
     }
 }
 
+#[inline]
 fn run_posted(reactor: ReactorItem) -> bool {
-    match reactor.threads.pop() {
-        Some(Posted::Call { call: Some(call), data, free }) => {
-            call(data);
-            if let Some(free) = free {
-                free(data);
-            }
-        }
-        Some(Posted::Call { call: None, data, .. }) => {
-            super::events::push_tag(reactor, super::events::CALL, data, crate::handles::Word::NULL);
-        }
-        Some(Posted::Message(message)) => message(reactor),
-        None => return false,
-    }
-    true
+    reactor.threads.pop().map(|item| posts::run(reactor, item)).is_some()
 }
 
 #[inline]

@@ -2,7 +2,7 @@
 
 use crate::deferred::{Deferred, chain};
 use crate::handles::{self, HandleFn, Word};
-use crate::reactor::{Message, ReactorItem, thread_queue};
+use crate::reactor::{Message, ReactorItem, posts};
 use crate::status::{self, Result, Status};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ pub fn blocking_call(reactor: Word, wait: Option<Duration>, function: HandleFn, 
     let (sender, receiver) = bounded(1);
     let theirs = Arc::clone(&call);
     let message: Message = Box::new(move |reactor| begin(reactor, &theirs, sender));
-    thread_queue::post_message(reactor.addr() as u64, message).map_err(|_| Status::ERR_CLOSED)?;
+    posts::post_message(reactor, message)?;
     match receive(&receiver, wait) {
         Ok(answer) => Ok(answer),
         Err(RecvTimeoutError::Disconnected) => Err(Status::ERR_CLOSED),

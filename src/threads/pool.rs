@@ -4,7 +4,7 @@ use super::job::{Job, JobOutcome, Work};
 use crate::deferred::{Deferred, DeferredItem, chain, failure};
 use crate::handles::{self, Body, HandleFn, Item, Kind, Owned, Word};
 use crate::platform;
-use crate::reactor::{Reactor, ReactorItem, soon, thread_queue};
+use crate::reactor::{Reactor, ReactorItem, posts, soon};
 use crate::status::{Result, Status};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::cell::RefCell;
@@ -164,7 +164,7 @@ fn work(reactor: Word, receiver: &Receiver<Arc<Job>>, shared: &Shared, idle: Dur
 fn tell(reactor: Word, job: Arc<Job>) {
     let number = job.number;
     let message: crate::reactor::Message = Box::new(move |reactor| finish(reactor, number));
-    if thread_queue::post_message(reactor.addr() as u64, message).is_err() {
+    if posts::post_message(reactor, message).is_err() {
         drop(job.take_end());
     }
 }

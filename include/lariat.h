@@ -1,0 +1,2024 @@
+/* lariat: the reactor and the Deferred.
+ *
+ * Made from the Rust source by `make header`; do not edit. Licence: MIT or Apache-2.0, as you prefer.
+ *
+ * A handle is a token, not an address: it may be NULL, stale, of another kind or garbage, and the answer is a status.
+ * Functions are for the thread that owns their reactor, but those whose comment says: any thread.
+ * NULL is refused for a pointer that does not say: may be NULL.
+ * Times are seconds. Text is UTF-8, ended by NUL, and copied. */
+
+#ifndef LARIAT_H
+#define LARIAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Define LARIAT_SHARED on Windows where the program links the DLL. */
+#ifndef LARIAT_API
+#if defined(_WIN32) && defined(LARIAT_SHARED)
+#define LARIAT_API __declspec(dllimport)
+#elif defined(__GNUC__) && !defined(_WIN32)
+#define LARIAT_API __attribute__((visibility("default")))
+#else
+#define LARIAT_API
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- handles ----------------------------------------------------------------------------------------------------- */
+
+/* A reactor: one thread's event loop, its clock, and the owner of all that is made through it. From lariat_reactor_new
+ * to lariat_reactor_free. As every handle it is a token that the library looks up, never an address that it follows. */
+typedef struct lariat_reactor lariat_reactor;
+
+/* A call to be made at its time. Goes stale when it has been made or cancelled; nobody frees it. */
+typedef struct lariat_delayed_call lariat_delayed_call;
+
+/* A function to be called when the reactor starts or stops, until lariat_trigger_remove. */
+typedef struct lariat_trigger lariat_trigger;
+
+/* A watched descriptor, until lariat_watcher_stop. */
+typedef struct lariat_watcher lariat_watcher;
+
+/* A result that is not there yet, and the callbacks that wait for it. It has two ends: the waiter's is over when it is
+ * released or handed over, the worker's when it is fired or abandoned. */
+typedef struct lariat_deferred lariat_deferred;
+
+/* Why there is no result: a code, a message, the system's error number, a payload. Valid until the callback that got it
+ * returns, unless kept by lariat_failure_keep. */
+typedef struct lariat_failure lariat_failure;
+
+/* What the Deferreds of a list gave, in the order given. */
+typedef struct lariat_results lariat_results;
+
+/* A lock for which Deferreds wait. Until lariat_lock_free. */
+typedef struct lariat_lock lariat_lock;
+
+/* A number of tokens for which Deferreds wait. Until lariat_semaphore_free. */
+typedef struct lariat_semaphore lariat_semaphore;
+
+/* Values that wait for Deferreds, and Deferreds that wait for values. Until lariat_queue_free. */
+typedef struct lariat_queue lariat_queue;
+
+/* A function that is called over and over, at an interval. Until lariat_looping_call_free. */
+typedef struct lariat_looping_call lariat_looping_call;
+
+/* Shares the loop's time among tasks. Until lariat_cooperator_free. */
+typedef struct lariat_cooperator lariat_cooperator;
+
+/* A task of a cooperator, done step by step. Goes stale when it is over; nobody frees it. */
+typedef struct lariat_cooperative_task lariat_cooperative_task;
+
+/* A function that runs on a pool thread. Valid on that thread, until the function returns. */
+typedef struct lariat_job lariat_job;
+
+/* A group of things that end together: a level, a plug-in, a request. Until lariat_scope_free. */
+typedef struct lariat_scope lariat_scope;
+
+/* A world without a kernel: one clock, any number of reactors, all that happens decided by a seed. Until
+ * lariat_simulation_free. */
+typedef struct lariat_simulation lariat_simulation;
+
+/* ---- Status codes, and the thread's last failure ----------------------------------------------------------------- */
+
+/* What a call answers: 0 is LARIAT_OK, negative an error, positive information. The same on every operating system.
+ *
+ * A call with a handle may answer, first of all and in this order: LARIAT_ERR_INVALID_ARGUMENT (the handle is NULL),
+ * LARIAT_ERR_INVALID_HANDLE (not a handle), LARIAT_ERR_FORKED, LARIAT_ERR_PANIC, LARIAT_ERR_WRONG_THREAD,
+ * LARIAT_ERR_INVALID_HANDLE (of another kind), LARIAT_ERR_STALE_HANDLE. A call that makes or keeps something may answer
+ * LARIAT_ERR_NO_MEMORY, and LARIAT_ERR_CLOSED while its reactor is being freed; one with other arguments answers
+ * LARIAT_ERR_INVALID_ARGUMENT when one of them is not what its comment asks for, before anything is kept or done. The
+ * comments below list only what comes beside these.
+ *
+ * A call that returns a handle or a pointer returns NULL when it fails, one that returns seconds a NaN; lariat_last_error
+ * then tells the status. */
+typedef int32_t lariat_status;
+
+enum {
+    /* It worked. */
+    LARIAT_OK = 0,
+    /* There is more to do: the budget of a frame ran out with work left; from a step function: call me again. */
+    LARIAT_MORE = 1,
+    /* The reactor has stopped, its shutdown triggers are done. */
+    LARIAT_STOPPED = 2,
+    /* No event is waiting. */
+    LARIAT_EMPTY = 3,
+    /* An argument is not what it must be; the message names it. */
+    LARIAT_ERR_INVALID_ARGUMENT = -1,
+    /* The handle is not one, or names a thing of another kind. */
+    LARIAT_ERR_INVALID_HANDLE = -2,
+    /* What the handle named is over: freed, fired and released, made, stopped. */
+    LARIAT_ERR_STALE_HANDLE = -3,
+    /* The handle belongs to a reactor of another thread. */
+    LARIAT_ERR_WRONG_THREAD = -4,
+    /* Two handles belong to different reactors. */
+    LARIAT_ERR_WRONG_REACTOR = -5,
+    /* The handle was made before the process forked: it is the parent's. */
+    LARIAT_ERR_FORKED = -6,
+    /* It cannot be done now, or not with this reactor. */
+    LARIAT_ERR_INVALID_STATE = -7,
+    /* The reactor is running further up the stack: run inside run, iterate inside a callback. */
+    LARIAT_ERR_REENTRANT = -8,
+    /* It cannot be ended, or moved, while a callback of its own is running. */
+    LARIAT_ERR_BUSY = -9,
+    /* The reactor, lock, queue or the like is being freed, or was. */
+    LARIAT_ERR_CLOSED = -10,
+    /* There is not enough memory. Nothing was changed. */
+    LARIAT_ERR_NO_MEMORY = -11,
+    /* Not on this platform, or not with this driver. */
+    LARIAT_ERR_NOT_SUPPORTED = -12,
+    /* The library failed inside, which is a bug in it; the reactor refuses all work but lariat_reactor_free. */
+    LARIAT_ERR_PANIC = -13,
+    /* The operating system refused; the message, and lariat_failure_os_error, say why. */
+    LARIAT_ERR_OS = -14,
+    /* The Deferred has fired; the delayed call has been made. */
+    LARIAT_ERR_ALREADY_CALLED = -15,
+    /* The delayed call was cancelled. */
+    LARIAT_ERR_ALREADY_CANCELLED = -16,
+    /* The Deferred was cancelled. */
+    LARIAT_ERR_CANCELLED = -17,
+    /* The worker of the Deferred gave it up. */
+    LARIAT_ERR_ABANDONED = -18,
+    /* The waiter of the Deferred has released it. */
+    LARIAT_ERR_RELEASED = -19,
+    /* The Deferred was handed over to another waiter. */
+    LARIAT_ERR_ALREADY_WAITED = -20,
+    /* A Deferred would wait for itself. */
+    LARIAT_ERR_CYCLE = -21,
+    /* It took too long. */
+    LARIAT_ERR_TIMED_OUT = -22,
+    /* Every Deferred of a race failed; lariat_failure_results tells why. */
+    LARIAT_ERR_ALL_FAILED = -23,
+    /* The reactor is not running, or was told to stop already. */
+    LARIAT_ERR_NOT_RUNNING = -24,
+    /* The queue holds as many values as it may. */
+    LARIAT_ERR_QUEUE_OVERFLOW = -25,
+    /* As many Deferreds wait for the queue as may. */
+    LARIAT_ERR_QUEUE_UNDERFLOW = -26,
+    /* The descriptor is watched already. */
+    LARIAT_ERR_ALREADY_WATCHED = -27,
+    /* Nothing can ever happen again in the simulation. */
+    LARIAT_ERR_DEADLOCK = -28,
+    /* The Deferred has no result yet. */
+    LARIAT_ERR_NOT_CALLED = -29,
+    /* A limit set by the options was reached. */
+    LARIAT_ERR_LIMIT = -30,
+};
+
+/* Tells the status of this thread's last failed call. A call that works leaves it alone.
+ *
+ * returns  a negative status; LARIAT_OK if no call of this thread has failed yet.
+ * thread   any; each has its own. */
+LARIAT_API lariat_status lariat_last_error(void);
+
+/* Tells in words why this thread's last failed call failed: which argument, which descriptor, what the system said.
+ *
+ * returns  text, never NULL; valid until the thread's next failing call.
+ * thread   any; each has its own. */
+LARIAT_API const char *lariat_last_error_message(void);
+
+/* Tells the name of a status.
+ *
+ * status   any number.
+ * returns  such as "LARIAT_ERR_CLOSED"; for a number that is no status, words that say so. Never NULL, valid for ever.
+ * thread   any. */
+LARIAT_API const char *lariat_status_name(lariat_status status);
+
+/* Tells what a status means, in a sentence.
+ *
+ * status   any number.
+ * returns  text; never NULL, valid for ever.
+ * thread   any. */
+LARIAT_API const char *lariat_status_message(lariat_status status);
+
+/* ---- Versions: of the library, and of the ABI that a header was made for ----------------------------------------- */
+
+/* The version of the library that this header belongs to: its major part. */
+#define LARIAT_VERSION_MAJOR 0
+
+/* Its minor part. */
+#define LARIAT_VERSION_MINOR 1
+
+/* Its patch level. */
+#define LARIAT_VERSION_PATCH 0
+
+/* The ABI that this header describes; for lariat_check_abi. */
+#define LARIAT_ABI_VERSION 0
+
+/* Tells the library's version, as text.
+ *
+ * returns  such as "0.1.0"; never NULL, valid for ever.
+ * thread   any. */
+LARIAT_API const char *lariat_version(void);
+
+/* Tells the library's version, as a number that grows with it.
+ *
+ * returns  major * 1000000 + minor * 1000 + patch.
+ * thread   any. */
+LARIAT_API int32_t lariat_version_number(void);
+
+/* Tells whether the library that runs has the ABI that the program was compiled for. To be called once, first.
+ *
+ * header_abi_version  LARIAT_ABI_VERSION.
+ * returns             LARIAT_OK, or LARIAT_ERR_INVALID_ARGUMENT when it has another.
+ * thread              any. */
+LARIAT_API lariat_status lariat_check_abi(int32_t header_abi_version);
+
+/* ---- The opaque types behind handles, and the types of callbacks ------------------------------------------------- */
+
+#if !defined(_WIN32)
+/* A descriptor of the operating system: a file descriptor on Unix. */
+typedef int lariat_socket;
+#endif
+
+#if defined(_WIN32)
+/* A descriptor of the operating system: a SOCKET on Windows. */
+typedef size_t lariat_socket;
+#endif
+
+/* A call without arguments of its own. On the reactor's thread, except by lariat_reactor_call_in_thread: there on a
+ * pool thread.
+ *
+ * user_data  as given with the function. */
+typedef void (*lariat_call_fn)(void *user_data);
+
+/* Frees what the library was given to own: user data, a value or a payload. Called exactly once, on the reactor's
+ * thread, or on the caller's when the call that it was given to fails.
+ *
+ * data       what came with the function; NULL too, if that is what came. */
+typedef void (*lariat_free_fn)(void *data);
+
+/* A callback in the chain of a Deferred, on the reactor's thread: gets the present value.
+ *
+ * deferred   the Deferred whose chain runs: for lariat_deferred_return, _fail, _wait_for and _take.
+ * value      what the callback before returned, or what it was fired with; stays the chain's unless taken.
+ * user_data  as given with the function.
+ * returns    the next value, unless another outcome was recorded. */
+typedef void *(*lariat_callback_fn)(lariat_deferred *deferred, void *value, void *user_data);
+
+/* An errback in the chain of a Deferred, on the reactor's thread: gets the present failure, which it handles unless it
+ * records another one.
+ *
+ * deferred   the Deferred whose chain runs: for lariat_deferred_refail, _fail, _wait_for and _return.
+ * failure    valid until the function returns, unless kept.
+ * user_data  as given with the function.
+ * returns    the next value, unless another outcome was recorded. */
+typedef void *(*lariat_errback_fn)(lariat_deferred *deferred, const lariat_failure *failure, void *user_data);
+
+/* A function in the chain of a Deferred, on the reactor's thread, that gets values and failures alike.
+ *
+ * deferred   the Deferred whose chain runs.
+ * value      as a callback gets it; NULL when there is a failure.
+ * failure    as an errback gets it; NULL when there is a value.
+ * user_data  as given with the function.
+ * returns    the next value, unless another outcome was recorded. */
+typedef void *(*lariat_both_fn)(lariat_deferred *deferred, void *value, const lariat_failure *failure, void *user_data);
+
+/* Told, at most once and on the reactor's thread, that nobody wants the result any more. It may fire the Deferred;
+ * unless it does, the Deferred then fires with LARIAT_ERR_CANCELLED.
+ *
+ * deferred   the cancelled Deferred.
+ * user_data  as given with the function. */
+typedef void (*lariat_canceller_fn)(lariat_deferred *deferred, void *user_data);
+
+/* A trigger of the reactor's start or end, on the reactor's thread.
+ *
+ * user_data  as given with the function.
+ * returns    NULL: it is done; or a Deferred, handed over: it is done when that has fired. */
+typedef lariat_deferred *(*lariat_trigger_fn)(void *user_data);
+
+/* The function of a looping call, on the reactor's thread.
+ *
+ * looping_call  the looping call: for lariat_looping_call_count and _stop.
+ * user_data     as given with the function.
+ * returns       NULL: this time is done; or a Deferred, handed over: done when it has fired; its failure ends the loop.
+ */
+typedef lariat_deferred *(*lariat_looping_fn)(lariat_looping_call *looping_call, void *user_data);
+
+/* One step of a cooperator's task, on the reactor's thread.
+ *
+ * task       the task: for lariat_cooperative_task_wait_for and _pause.
+ * user_data  as given with the function.
+ * returns    LARIAT_MORE: call it again; LARIAT_OK: the task is done; anything else: it failed with that code. */
+typedef lariat_status (*lariat_step_fn)(lariat_cooperative_task *task, void *user_data);
+
+/* Told, on the reactor's thread, that a watched descriptor is ready; once a turn for as long as it is.
+ *
+ * watcher    the watcher of the descriptor.
+ * readiness  LARIAT_READABLE, LARIAT_WRITABLE or both: of those that it asks for. An end or an error counts as either.
+ * user_data  as given with the function. */
+typedef void (*lariat_ready_fn)(lariat_watcher *watcher, int32_t readiness, void *user_data);
+
+/* A job, on a pool thread.
+ *
+ * job        for lariat_job_return, lariat_job_fail and lariat_job_cancelled.
+ * user_data  as given with the function.
+ * returns    the value that its Deferred fires with, unless another outcome was recorded. */
+typedef void *(*lariat_job_fn)(lariat_job *job, void *user_data);
+
+/* What a blocking call has done on the reactor's thread.
+ *
+ * reactor    the reactor.
+ * user_data  as given with the function.
+ * returns    a Deferred, handed over, whose result is waited for; NULL fails with the last error of the reactor's
+ *            thread. */
+typedef lariat_deferred *(*lariat_blocking_fn)(lariat_reactor *reactor, void *user_data);
+
+/* Told what the library has to say, on the reactor's thread. What it logs itself meanwhile is dropped.
+ *
+ * level      LARIAT_LOG_ERROR, LARIAT_LOG_WARNING or LARIAT_LOG_INFO.
+ * message    one line of text, valid until the function returns.
+ * user_data  as given with the function. */
+typedef void (*lariat_log_fn)(int32_t level, const char *message, void *user_data);
+
+/* Told of a callback that held up the loop for longer than slow_callback_seconds, on the reactor's thread.
+ *
+ * seconds    how long it took.
+ * what       what kind of callback it was, in words; valid until the function returns.
+ * user_data  as given with the function. */
+typedef void (*lariat_slow_fn)(double seconds, const char *what, void *user_data);
+
+/* Told of a failure that nobody handled, once, on the reactor's thread, when its Deferred is reclaimed.
+ *
+ * failure    valid until the function returns, unless kept.
+ * user_data  as given with the function. */
+typedef void (*lariat_unhandled_fn)(const lariat_failure *failure, void *user_data);
+
+/* ---- What a reactor is made with --------------------------------------------------------------------------------- */
+
+enum {
+    LARIAT_DRIVER_MIO = 0,       /* The real driver: epoll, kqueue, or Windows' AFD. */
+    LARIAT_DRIVER_SIMULATED = 1, /* No kernel: the reactor is one of options.simulation's. */
+};
+
+enum {
+    /* The system's monotonic clock, or the simulation's. */
+    LARIAT_CLOCK_REAL = 0,
+    /* A clock at 0 that lariat_reactor_advance alone moves; polls never wait, and lariat_reactor_run is refused. */
+    LARIAT_CLOCK_MANUAL = 1,
+};
+
+enum {
+    /* Something went wrong that no call could answer for: an unhandled failure, a trigger that failed, a panic. */
+    LARIAT_LOG_ERROR = 1,
+    /* Something may go wrong: a slow callback. */
+    LARIAT_LOG_WARNING = 2,
+    /* Something worth knowing. */
+    LARIAT_LOG_INFO = 3,
+};
+
+/* How a reactor is made: to be filled by lariat_reactor_options_init, changed, and given to
+ * lariat_reactor_new_with_options, which copies it. */
+typedef struct lariat_reactor_options {
+    /* Set by lariat_reactor_options_init. */
+    uint32_t struct_size;
+    /* LARIAT_DRIVER_MIO (default) or LARIAT_DRIVER_SIMULATED. */
+    int32_t driver;
+    /* LARIAT_CLOCK_REAL (default) or LARIAT_CLOCK_MANUAL. */
+    int32_t clock;
+    /* Pool threads at most; 0: 10 (default). */
+    uint32_t thread_pool_size;
+    /* A pool thread without work ends after so many seconds, or INFINITY; default 30. */
+    double thread_idle_seconds;
+    /* How many seconds lariat_reactor_free and lariat_scope_end wait for running jobs at most, or INFINITY; default 5.
+     */
+    double shutdown_seconds;
+    /* A callback that takes longer is reported to slow_callback; 0: none is (default). */
+    double slow_callback_seconds;
+    /* How many seconds to look for work before the thread sleeps; 0: it sleeps at once (default). */
+    double spin_seconds;
+    /* Events that wait to be taken, at which watchers pause; 0: 1024 (default). */
+    uint32_t max_events;
+    /* Jobs that wait or run at most; 0: no limit (default). */
+    uint32_t max_jobs;
+    /* Delayed calls at most; 0: no limit (default). */
+    uint64_t max_delayed_calls;
+    /* Deferreds at most; 0: no limit (default). */
+    uint64_t max_deferreds;
+    /* The simulation of LARIAT_DRIVER_SIMULATED; else NULL (default). */
+    lariat_simulation *simulation;
+    /* The name of this reactor's host in the simulation, UTF-8; may be NULL: "localhost". */
+    const char *host;
+    /* Told what the library has to say; may be NULL: nobody is (default). */
+    lariat_log_fn log;
+    /* For log; may be NULL. */
+    void *log_user_data;
+    /* May be NULL; called once, when the reactor is freed or could not be made. */
+    lariat_free_fn free_log_user_data;
+    /* Told of slow callbacks; may be NULL: log is told (default). */
+    lariat_slow_fn slow_callback;
+    /* For slow_callback; may be NULL. */
+    void *slow_user_data;
+    /* May be NULL; called once, when the reactor is freed or could not be made. */
+    lariat_free_fn free_slow_user_data;
+    /* Told of failures that nobody handled; may be NULL: log is told (default). */
+    lariat_unhandled_fn unhandled_failure;
+    /* For unhandled_failure; may be NULL. */
+    void *unhandled_user_data;
+    /* May be NULL; called once, when the reactor is freed or could not be made. */
+    lariat_free_fn free_unhandled_user_data;
+} lariat_reactor_options;
+
+/* Fills the options with the defaults.
+ *
+ * options      written.
+ * struct_size  sizeof(lariat_reactor_options).
+ * thread       any. */
+LARIAT_API lariat_status lariat_reactor_options_init(lariat_reactor_options *options, uint32_t struct_size);
+
+/* ---- The reactor: making, running, stopping, embedding and freeing it -------------------------------------------- */
+
+/* Makes a reactor of the calling thread, with the default options.
+ *
+ * returns  the reactor, to be freed by lariat_reactor_free; NULL on failure.
+ * errors   LARIAT_ERR_OS when the system has no descriptors left.
+ * thread   any: it becomes the reactor's. */
+LARIAT_API lariat_reactor *lariat_reactor_new(void);
+
+/* Makes a reactor of the calling thread.
+ *
+ * options  filled by lariat_reactor_options_init, then changed; copied. The user data in it is the library's from here
+ *          on, where a free function comes with it, also when this fails.
+ * returns  the reactor, to be freed by lariat_reactor_free; NULL on failure.
+ * errors   LARIAT_ERR_INVALID_ARGUMENT for a field that is not what its comment asks for, or that is set but unknown to
+ *          this version of the library; LARIAT_ERR_OS when the system has no descriptors left.
+ * thread   any: it becomes the reactor's; of a simulated one, the simulation's. */
+LARIAT_API lariat_reactor *lariat_reactor_new_with_options(const lariat_reactor_options *options);
+
+/* Ends a reactor and all that lives in it; every handle of it is stale from here on. Calls from threads that were
+ * accepted before are made; Deferreds are cancelled; delayed calls, soon-calls, watchers and triggers only free their
+ * user data; running jobs are waited for, shutdown_seconds at most. What ends is told before this returns.
+ *
+ * reactor  any, running or not; also one that answers LARIAT_ERR_PANIC.
+ * errors   LARIAT_ERR_BUSY inside one of its callbacks: stop it there, free it when run has returned.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_reactor_free(lariat_reactor *reactor);
+
+/* Moves an idle reactor to the calling thread, whose calls it takes from here on.
+ *
+ * reactor  not running, not inside a call of its thread.
+ * errors   LARIAT_ERR_BUSY when it is used by its own thread just now; LARIAT_ERR_NOT_SUPPORTED when it is simulated.
+ * thread   the one that wants it. */
+LARIAT_API lariat_status lariat_reactor_adopt(lariat_reactor *reactor);
+
+/* Runs the reactor until it is stopped: the start-up triggers, turn after turn, the shutdown triggers. It may run again
+ * afterwards. A simulated one runs its whole simulation meanwhile.
+ *
+ * errors   LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_INVALID_STATE with a manual clock;
+ *          LARIAT_ERR_DEADLOCK when nothing can ever happen again in the simulation; LARIAT_ERR_OS when polling fails.
+ * thread   the reactor's. All callbacks come from here.
+ * Twisted  IReactorCore.run. */
+LARIAT_API lariat_status lariat_reactor_run(lariat_reactor *reactor);
+
+/* Runs the reactor until nothing is left that could call back, or until it is stopped. Delayed calls, soon-calls, jobs
+ * and watchers with an interest count as left; Deferreds, locks and the like do not. No shutdown triggers run unless
+ * it is stopped. With a manual clock it does what is due.
+ *
+ * errors   LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_OS when polling fails.
+ * thread   the reactor's. All callbacks come from here. */
+LARIAT_API lariat_status lariat_reactor_run_until_idle(lariat_reactor *reactor);
+
+/* Does a frame's share of work and never waits: at least one item, then items until the budget is spent. What is left
+ * goes on in the next frame, in order. The first frame starts the reactor.
+ *
+ * budget_seconds  real time, 0 or more, or INFINITY for a whole turn.
+ * returns         LARIAT_OK: a turn is complete; LARIAT_MORE: the budget ran out with work left; LARIAT_STOPPED: it has
+ *                 stopped, and its shutdown triggers are done; negative: an error.
+ * errors          LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_OS when polling fails.
+ * thread          the reactor's. Callbacks come from here. */
+LARIAT_API lariat_status lariat_reactor_run_frame(lariat_reactor *reactor, double budget_seconds);
+
+/* Makes one turn: calls from threads, soon-calls, due delayed calls, a poll, readiness. The first one starts the
+ * reactor.
+ *
+ * max_wait_seconds  how long the poll may wait, 0 or more, or INFINITY. It waits only when there is nothing to do, and
+ *                   never with a manual clock; of a simulation, it is simulated time.
+ * returns           LARIAT_OK, or LARIAT_STOPPED when the reactor has stopped; negative: an error.
+ * errors            LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_OS when polling fails.
+ * thread            the reactor's. Callbacks come from here.
+ * Twisted           ReactorBase.iterate. */
+LARIAT_API lariat_status lariat_reactor_iterate(lariat_reactor *reactor, double max_wait_seconds);
+
+/* Asks a running reactor to stop: the turn in progress is finished, the shutdown triggers run, then run returns.
+ *
+ * errors   LARIAT_ERR_NOT_RUNNING before it has started, or when it was asked already.
+ * thread   the reactor's; from others lariat_reactor_stop_from_thread.
+ * Twisted  IReactorCore.stop. */
+LARIAT_API lariat_status lariat_reactor_stop(lariat_reactor *reactor);
+
+/* Asks a reactor to stop, as lariat_reactor_stop does, on its next turn. Nothing happens if it is not running then.
+ *
+ * returns  LARIAT_OK: the request is queued.
+ * errors   LARIAT_ERR_CLOSED while it is being freed.
+ * thread   any. */
+LARIAT_API lariat_status lariat_reactor_stop_from_thread(lariat_reactor *reactor);
+
+/* Makes run return after the turn in progress, without the shutdown triggers. The reactor may run again.
+ *
+ * errors   LARIAT_ERR_NOT_RUNNING before it has started.
+ * thread   the reactor's.
+ * Twisted  IReactorCore.crash. */
+LARIAT_API lariat_status lariat_reactor_crash(lariat_reactor *reactor);
+
+/* Tells whether the reactor is running: from the end of the start-up triggers to the end of the shutdown triggers,
+ * whether it is driven by run, by frames or by iterate.
+ *
+ * returns  1 or 0; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_reactor_running(lariat_reactor *reactor);
+
+/* Tells the time on the reactor's clock, which never goes back: only differences mean something.
+ *
+ * returns  seconds; NaN on failure. A manual or simulated clock starts at 0.
+ * thread   the reactor's.
+ * Twisted  IReactorTime.seconds. */
+LARIAT_API double lariat_reactor_seconds(lariat_reactor *reactor);
+
+/* Moves a manual clock, deadline by deadline, and makes at each the delayed calls that are due, with all that a turn
+ * does. A call that it schedules within that time is made too.
+ *
+ * seconds  0 to 1e9.
+ * errors   LARIAT_ERR_INVALID_STATE without a manual clock; LARIAT_ERR_REENTRANT inside one of its callbacks.
+ * thread   the reactor's. Callbacks come from here.
+ * Twisted  Clock.advance. */
+LARIAT_API lariat_status lariat_reactor_advance(lariat_reactor *reactor, double seconds);
+
+/* Tells how long a host that polls the backend descriptor itself may wait before it makes the next turn.
+ *
+ * returns  seconds: 0 when there is work now, INFINITY when only the descriptor can tell; NaN on failure.
+ * thread   the reactor's. */
+LARIAT_API double lariat_reactor_next_deadline(lariat_reactor *reactor);
+
+/* Gives a descriptor that is readable whenever a turn would find something: for a host with an event loop of its own,
+ * which then calls lariat_reactor_iterate with 0. On Linux delayed calls and queued calls make it readable too;
+ * elsewhere lariat_reactor_next_deadline tells how long to wait at most.
+ *
+ * fd       written: the reactor's, not to be read from or closed.
+ * errors   LARIAT_ERR_NOT_SUPPORTED on Windows and when simulated.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_reactor_backend_fd(lariat_reactor *reactor, lariat_socket *fd);
+
+/* ---- Calls to be made by the reactor: soon, later, when it runs, from threads ------------------------------------ */
+
+/* Calls fn(user_data) once, on the reactor's next turn, never from inside this call. Calls are made in the order in
+ * which they were asked for.
+ *
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_CLOSED while the reactor is being freed; it drops the calls that wait.
+ * thread     the reactor's.
+ * Twisted    IReactorTime.callLater with 0. */
+LARIAT_API lariat_status lariat_reactor_call_soon(lariat_reactor *reactor, lariat_call_fn fn, void *user_data);
+
+/* The same as lariat_reactor_call_soon, with user_data owned by the library from here on: free_user_data(user_data) is
+ * called exactly once, after the call, when the call is dropped with its scope or reactor, or before this fails.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_reactor_call_soon_full(lariat_reactor *reactor, lariat_call_fn fn, void *user_data,
+                                                       lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_call_soon, but the next turn queues an event, LARIAT_EVENT_CALL, instead of calling.
+ *
+ * tag     any number; comes back in the event.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_reactor_call_soon_event(lariat_reactor *reactor, uint64_t tag);
+
+/* Calls fn(user_data) once, on the reactor's thread, after at least so many seconds, never from inside this call. Calls
+ * due at the same instant are made in the order in which they were scheduled; one scheduled from inside a call waits
+ * for the next turn.
+ *
+ * seconds    0 to 1e9.
+ * user_data  may be NULL; passed through.
+ * returns    a handle that goes stale when the call has been made or cancelled; NULL on failure.
+ * errors     LARIAT_ERR_LIMIT at options.max_delayed_calls.
+ * thread     the reactor's.
+ * Twisted    IReactorTime.callLater. */
+LARIAT_API lariat_delayed_call *lariat_reactor_call_later(lariat_reactor *reactor, double seconds, lariat_call_fn fn,
+                                                          void *user_data);
+
+/* The same as lariat_reactor_call_later, with user_data owned by the library from here on: free_user_data(user_data) is
+ * called exactly once, after the call, after its cancellation, when its scope ends, when the reactor is freed, or before
+ * this returns NULL. Every function that keeps user_data has such a _full form.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_delayed_call *lariat_reactor_call_later_full(lariat_reactor *reactor, double seconds,
+                                                               lariat_call_fn fn, void *user_data,
+                                                               lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_call_later, but queues an event, LARIAT_EVENT_DELAYED_CALL, instead of calling.
+ *
+ * tag     any number; comes back in the event.
+ * thread  the reactor's. */
+LARIAT_API lariat_delayed_call *lariat_reactor_call_later_event(lariat_reactor *reactor, double seconds, uint64_t tag);
+
+/* Calls fn(user_data) once, when the reactor runs: at once, from inside this call, if it does, else after the start-up
+ * triggers of its next start.
+ *
+ * user_data  may be NULL; passed through.
+ * thread     the reactor's.
+ * Twisted    IReactorCore.callWhenRunning. */
+LARIAT_API lariat_status lariat_reactor_call_when_running(lariat_reactor *reactor, lariat_call_fn fn, void *user_data);
+
+/* The same as lariat_reactor_call_when_running, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, after the call, when the call is dropped with its scope or reactor,
+ * or before this fails.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_reactor_call_when_running_full(lariat_reactor *reactor, lariat_call_fn fn,
+                                                               void *user_data, lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_call_when_running, but queues an event, LARIAT_EVENT_CALL, instead of calling.
+ *
+ * tag     any number; comes back in the event.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_reactor_call_when_running_event(lariat_reactor *reactor, uint64_t tag);
+
+/* Has fn(user_data) called once on the reactor's thread, on its next turn, which it wakes up for. Calls of one thread
+ * are made in their order; none is lost or merged with another. From the reactor's own thread it waits for the next
+ * turn as well.
+ *
+ * user_data  may be NULL; passed through.
+ * returns    LARIAT_OK: the call is queued, and is made even if the reactor is freed before its next turn.
+ * errors     LARIAT_ERR_CLOSED while the reactor is being freed, LARIAT_ERR_STALE_HANDLE afterwards.
+ * thread     any.
+ * Twisted    IReactorFromThreads.callFromThread. */
+LARIAT_API lariat_status lariat_reactor_call_from_thread(lariat_reactor *reactor, lariat_call_fn fn, void *user_data);
+
+/* The same as lariat_reactor_call_from_thread, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once: after the call, on the reactor's thread, or before this fails, on
+ * the calling thread.
+ *
+ * free_user_data  may be NULL.
+ * thread          any. */
+LARIAT_API lariat_status lariat_reactor_call_from_thread_full(lariat_reactor *reactor, lariat_call_fn fn,
+                                                              void *user_data, lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_call_from_thread, but the reactor's next turn queues an event, LARIAT_EVENT_CALL, instead
+ * of calling.
+ *
+ * tag     any number; comes back in the event.
+ * thread  any. */
+LARIAT_API lariat_status lariat_reactor_call_from_thread_event(lariat_reactor *reactor, uint64_t tag);
+
+/* Lists the delayed calls that wait, in no particular order.
+ *
+ * delayed_calls  written: as many handles as there are, and at most capacity; may be NULL if that is 0.
+ * capacity       how many handles there is room for.
+ * count          written: how many there are, which may be more.
+ * thread         the reactor's.
+ * Twisted        IReactorTime.getDelayedCalls. */
+LARIAT_API lariat_status lariat_reactor_delayed_calls(lariat_reactor *reactor, lariat_delayed_call **delayed_calls,
+                                                      size_t capacity, size_t *count);
+
+/* ---- A delayed call, once it is scheduled ------------------------------------------------------------------------ */
+
+/* Takes a delayed call back: it is not made, and its user data is freed.
+ *
+ * errors   LARIAT_ERR_ALREADY_CALLED inside the call itself, LARIAT_ERR_ALREADY_CANCELLED inside the free of its user
+ *          data; LARIAT_ERR_STALE_HANDLE afterwards.
+ * thread   the reactor's.
+ * Twisted  IDelayedCall.cancel. */
+LARIAT_API lariat_status lariat_delayed_call_cancel(lariat_delayed_call *delayed_call);
+
+/* Has a delayed call made after so many seconds from now, whatever it was before. It counts as scheduled anew.
+ *
+ * seconds  0 to 1e9.
+ * errors   as lariat_delayed_call_cancel.
+ * thread   the reactor's.
+ * Twisted  IDelayedCall.reset. */
+LARIAT_API lariat_status lariat_delayed_call_reset(lariat_delayed_call *delayed_call, double seconds);
+
+/* Has a delayed call made so many seconds later than it would be. It counts as scheduled anew.
+ *
+ * seconds  0 to 1e9.
+ * errors   as lariat_delayed_call_cancel.
+ * thread   the reactor's.
+ * Twisted  IDelayedCall.delay. */
+LARIAT_API lariat_status lariat_delayed_call_delay(lariat_delayed_call *delayed_call, double seconds);
+
+/* Tells whether a delayed call still waits to be made.
+ *
+ * returns  1; 0 inside the call itself; negative: an error, LARIAT_ERR_STALE_HANDLE once it is over.
+ * thread   the reactor's.
+ * Twisted  IDelayedCall.active. */
+LARIAT_API int32_t lariat_delayed_call_active(lariat_delayed_call *delayed_call);
+
+/* Tells when a delayed call is to be made.
+ *
+ * returns  seconds on the clock of lariat_reactor_seconds; NaN on failure.
+ * thread   the reactor's.
+ * Twisted  IDelayedCall.getTime. */
+LARIAT_API double lariat_delayed_call_time(lariat_delayed_call *delayed_call);
+
+/* ---- System event triggers: what is done when the reactor starts and stops --------------------------------------- */
+
+enum {
+    /* First; Deferreds that these triggers return are waited for before the next phase. */
+    LARIAT_TRIGGER_BEFORE = 0,
+    /* Second. */
+    LARIAT_TRIGGER_DURING = 1,
+    /* Last. */
+    LARIAT_TRIGGER_AFTER = 2,
+    /* The reactor starts: run, or its first frame or turn. */
+    LARIAT_TRIGGER_STARTUP = 0,
+    /* The reactor was asked to stop. */
+    LARIAT_TRIGGER_SHUTDOWN = 1,
+};
+
+/* Has fn(user_data) called once, in a phase of the reactor's next start or end. A failure of the Deferred that it
+ * returns is logged, and the others go on.
+ *
+ * phase      LARIAT_TRIGGER_BEFORE, _DURING or _AFTER; within a phase, in the order of these calls.
+ * event      LARIAT_TRIGGER_STARTUP or _SHUTDOWN.
+ * user_data  may be NULL; passed through.
+ * returns    a handle that goes stale when it has fired or was removed; NULL on failure.
+ * thread     the reactor's.
+ * Twisted    IReactorCore.addSystemEventTrigger. */
+LARIAT_API lariat_trigger *lariat_reactor_add_system_event_trigger(lariat_reactor *reactor, int32_t phase,
+                                                                   int32_t event, lariat_trigger_fn fn,
+                                                                   void *user_data);
+
+/* The same as lariat_reactor_add_system_event_trigger, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, after the call, when the trigger is removed, when its scope ends,
+ * when the reactor is freed, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_trigger *lariat_reactor_add_system_event_trigger_full(lariat_reactor *reactor, int32_t phase,
+                                                                        int32_t event, lariat_trigger_fn fn,
+                                                                        void *user_data, lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_add_system_event_trigger, but queues an event, LARIAT_EVENT_TRIGGER, instead of calling.
+ *
+ * tag     any number; comes back in the event.
+ * thread  the reactor's. */
+LARIAT_API lariat_trigger *lariat_reactor_add_system_event_trigger_event(lariat_reactor *reactor, int32_t phase,
+                                                                         int32_t event, uint64_t tag);
+
+/* Takes a trigger back: it does not fire, and its user data is freed.
+ *
+ * errors   LARIAT_ERR_ALREADY_CALLED inside its own function.
+ * thread   the reactor's.
+ * Twisted  IReactorCore.removeSystemEventTrigger. */
+LARIAT_API lariat_status lariat_trigger_remove(lariat_trigger *trigger);
+
+/* ---- The thread pool, the jobs on it, and blocking calls from other threads -------------------------------------- */
+
+/* Has the thread pool use so many threads at most. Threads start when there is work for them.
+ *
+ * size     0: 10.
+ * thread   the reactor's.
+ * Twisted  IReactorThreads.suggestThreadPoolSize. */
+LARIAT_API lariat_status lariat_reactor_suggest_thread_pool_size(lariat_reactor *reactor, uint32_t size);
+
+/* Calls fn(user_data) once, on a thread of the pool. On a simulated reactor the call comes on its loop.
+ *
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_LIMIT at options.max_jobs; LARIAT_ERR_OS when no thread can be started.
+ * thread     the reactor's. The call comes on another one.
+ * Twisted    IReactorInThreads.callInThread. */
+LARIAT_API lariat_status lariat_reactor_call_in_thread(lariat_reactor *reactor, lariat_call_fn fn, void *user_data);
+
+/* The same as lariat_reactor_call_in_thread, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, on the reactor's thread: after the call, when it is not to be made
+ * any more, or before this fails. If the call outlasts the reactor's free, it is freed on the pool thread.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_reactor_call_in_thread_full(lariat_reactor *reactor, lariat_call_fn fn, void *user_data,
+                                                            lariat_free_fn free_user_data);
+
+/* Calls fn(job, user_data) on a thread of the pool: what it returns or records is the result. On a simulated reactor
+ * the call comes on its loop. Cancelling takes the job back if it does not run yet, else lets it ask.
+ *
+ * user_data  may be NULL; passed through.
+ * returns    a Deferred that fires, on the reactor's thread, with what fn gives; NULL on failure.
+ * errors     LARIAT_ERR_LIMIT at options.max_jobs or max_deferreds; LARIAT_ERR_OS when no thread can be started.
+ * thread     the reactor's. The call comes on another one.
+ * Twisted    threads.deferToThread. */
+LARIAT_API lariat_deferred *lariat_reactor_defer_to_thread(lariat_reactor *reactor, lariat_job_fn fn, void *user_data);
+
+/* The same as lariat_reactor_defer_to_thread, with user_data owned by the library from here on: freed as by
+ * lariat_reactor_call_in_thread_full.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_deferred *lariat_reactor_defer_to_thread_full(lariat_reactor *reactor, lariat_job_fn fn,
+                                                                void *user_data, lariat_free_fn free_user_data);
+
+/* Makes a value the result of the running job, as its return value would be, but owned: free_value(value) is called
+ * when the Deferred that it ends up in is reclaimed, unless somebody takes it, or before this fails. The last result
+ * recorded wins.
+ *
+ * value       may be NULL; the library's from here on.
+ * free_value  may be NULL.
+ * returns     NULL, for the job to return.
+ * errors      LARIAT_ERR_STALE_HANDLE outside of the job.
+ * thread      the job's. */
+LARIAT_API void *lariat_job_return(lariat_job *job, void *value, lariat_free_fn free_value);
+
+/* Makes a failure the result of the running job. The last result recorded wins.
+ *
+ * code     not 0: negative one of lariat's, positive the program's own.
+ * message  UTF-8, copied; may be NULL: the code's own text.
+ * returns  NULL, for the job to return.
+ * errors   LARIAT_ERR_STALE_HANDLE outside of the job.
+ * thread   the job's. */
+LARIAT_API void *lariat_job_fail(lariat_job *job, int32_t code, const char *message);
+
+/* Tells a job whether anybody still wants its result: for long ones to ask now and then.
+ *
+ * returns  1 when its Deferred was cancelled, or its scope or reactor is ending; else 0; negative: an error.
+ * errors   LARIAT_ERR_STALE_HANDLE outside of the job.
+ * thread   the job's. */
+LARIAT_API int32_t lariat_job_cancelled(lariat_job *job);
+
+/* Has fn(reactor, user_data) called on the reactor's thread, and blocks until the Deferred that it returns gives
+ * something.
+ *
+ * seconds    how long to wait at most, 0 or more, or INFINITY. fn is not called, or has returned, when this returns.
+ * user_data  may be NULL; passed through.
+ * value      written if this returns LARIAT_OK: the value, now the caller's.
+ * returns    LARIAT_OK, or why not: the code of the Deferred's failure, which is positive if it is the program's own,
+ *            with its message as the last error's.
+ * errors     LARIAT_ERR_TIMED_OUT; LARIAT_ERR_INVALID_STATE on the reactor's own thread; LARIAT_ERR_CLOSED when the
+ *            reactor is freed meanwhile.
+ * thread     any but the reactor's.
+ * Twisted    threads.blockingCallFromThread. */
+LARIAT_API int32_t lariat_reactor_blocking_call(lariat_reactor *reactor, double seconds, lariat_blocking_fn fn,
+                                                void *user_data, void **value);
+
+/* ---- Watching descriptors ---------------------------------------------------------------------------------------- */
+
+enum {
+    /* There is something to read, a connection to accept, or an end or an error to find out about. */
+    LARIAT_READABLE = 1,
+    /* There is room to write, or an error to find out about. */
+    LARIAT_WRITABLE = 2,
+};
+
+/* Watches a descriptor: calls fn on every turn in which it is ready for what the interest names.
+ *
+ * fd         stays its owner's, who stops the watcher before closing it. Not a regular file.
+ * interest   LARIAT_READABLE, LARIAT_WRITABLE or both; 0: nothing yet.
+ * user_data  may be NULL; passed through.
+ * returns    a handle that is good until lariat_watcher_stop; NULL on failure.
+ * errors     LARIAT_ERR_ALREADY_WATCHED by this reactor; LARIAT_ERR_OS for a descriptor that is closed, or cannot be
+ *            watched; LARIAT_ERR_NOT_SUPPORTED on Windows, so far.
+ * thread     the reactor's.
+ * Twisted    IReactorFDSet.addReader and addWriter. */
+LARIAT_API lariat_watcher *lariat_reactor_watch(lariat_reactor *reactor, lariat_socket fd, int32_t interest,
+                                                lariat_ready_fn fn, void *user_data);
+
+/* The same as lariat_reactor_watch, with user_data owned by the library from here on: free_user_data(user_data) is
+ * called exactly once, when the watcher is stopped and its callback has returned, when its scope ends, when the reactor
+ * is freed, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_watcher *lariat_reactor_watch_full(lariat_reactor *reactor, lariat_socket fd, int32_t interest,
+                                                     lariat_ready_fn fn, void *user_data,
+                                                     lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_watch, but queues an event, LARIAT_EVENT_READY, instead of calling. One event of a watcher
+ * waits at a time: it is looked at again when the host has gone on to the next event.
+ *
+ * tag     any number; comes back in the event.
+ * thread  the reactor's. */
+LARIAT_API lariat_watcher *lariat_reactor_watch_event(lariat_reactor *reactor, lariat_socket fd, int32_t interest,
+                                                      uint64_t tag);
+
+/* Lists the watchers, in no particular order.
+ *
+ * watchers  written: as many handles as there are, and at most capacity; may be NULL if that is 0.
+ * capacity  how many handles there is room for.
+ * count     written: how many there are, which may be more.
+ * thread    the reactor's.
+ * Twisted   IReactorFDSet.getReaders and getWriters. */
+LARIAT_API lariat_status lariat_reactor_watchers(lariat_reactor *reactor, lariat_watcher **watchers, size_t capacity,
+                                                 size_t *count);
+
+/* Has a watcher ask for something else.
+ *
+ * interest  LARIAT_READABLE, LARIAT_WRITABLE or both; 0: nothing, until it is set again.
+ * errors    LARIAT_ERR_CLOSED once it was stopped; LARIAT_ERR_OS when its descriptor is closed.
+ * thread    the reactor's. */
+LARIAT_API lariat_status lariat_watcher_set_interest(lariat_watcher *watcher, int32_t interest);
+
+/* Tells what a watcher asks for.
+ *
+ * returns  LARIAT_READABLE, LARIAT_WRITABLE, both or 0; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_watcher_interest(lariat_watcher *watcher);
+
+/* Tells which descriptor a watcher watches.
+ *
+ * fd      written.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_watcher_descriptor(lariat_watcher *watcher, lariat_socket *fd);
+
+/* Ends a watcher: it tells nothing more, also of what the present turn has found, and its handle is stale once its
+ * callback has returned. The descriptor stays open.
+ *
+ * errors   LARIAT_ERR_CLOSED when it was stopped inside its callback already.
+ * thread   the reactor's.
+ * Twisted  IReactorFDSet.removeReader and removeWriter. */
+LARIAT_API lariat_status lariat_watcher_stop(lariat_watcher *watcher);
+
+/* ---- Looping calls ----------------------------------------------------------------------------------------------- */
+
+/* Makes a looping call, which calls fn(looping_call, user_data) over and over once it is started. It never overlaps
+ * itself: it waits for the Deferred that fn returns, and skips the intervals that pass meanwhile.
+ *
+ * user_data  may be NULL; passed through.
+ * returns    the looping call, to be freed by lariat_looping_call_free or with its scope or reactor; NULL on failure.
+ * thread     the reactor's.
+ * Twisted    task.LoopingCall. */
+LARIAT_API lariat_looping_call *lariat_looping_call_new(lariat_reactor *reactor, lariat_looping_fn fn, void *user_data);
+
+/* The same as lariat_looping_call_new, with user_data owned by the library from here on: free_user_data(user_data) is
+ * called exactly once, when the looping call is gone and its function has returned, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_looping_call *lariat_looping_call_new_full(lariat_reactor *reactor, lariat_looping_fn fn,
+                                                             void *user_data, lariat_free_fn free_user_data);
+
+/* The same as lariat_looping_call_new, but it queues an event, LARIAT_EVENT_LOOPING_CALL, instead of calling.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_looping_call *lariat_looping_call_new_event(lariat_reactor *reactor, uint64_t tag);
+
+/* Starts a looping call, which keeps its phase: it is called at whole intervals after the start.
+ *
+ * interval_seconds  0 to 1e9; 0: once a turn.
+ * now               1: the first call comes from inside this one; 0: after the first interval.
+ * returns           a Deferred that fires when the loop is stopped, with the looping call as its value, or fails with the
+ *                   failure of fn's Deferred, or with LARIAT_ERR_CLOSED when it is freed; NULL on failure.
+ * errors            LARIAT_ERR_INVALID_STATE when it is running.
+ * thread            the reactor's.
+ * Twisted           LoopingCall.start. */
+LARIAT_API lariat_deferred *lariat_looping_call_start(lariat_looping_call *looping_call, double interval_seconds,
+                                                      int32_t now);
+
+/* Stops a looping call: its Deferred fires, from inside this call. It may be started again.
+ *
+ * errors   LARIAT_ERR_INVALID_STATE when it is not running.
+ * thread   the reactor's.
+ * Twisted  LoopingCall.stop. */
+LARIAT_API lariat_status lariat_looping_call_stop(lariat_looping_call *looping_call);
+
+/* Skips the next call of a looping call: the one after that comes a whole interval from now, and so does its phase.
+ *
+ * errors   LARIAT_ERR_INVALID_STATE when it is not running.
+ * thread   the reactor's.
+ * Twisted  LoopingCall.reset. */
+LARIAT_API lariat_status lariat_looping_call_reset(lariat_looping_call *looping_call);
+
+/* Tells whether a looping call was started and not stopped.
+ *
+ * returns  1 or 0; negative: an error.
+ * thread   the reactor's.
+ * Twisted  LoopingCall.running. */
+LARIAT_API int32_t lariat_looping_call_running(lariat_looping_call *looping_call);
+
+/* Tells, inside its function, how many intervals have passed since the call before: 1, or more if some were skipped.
+ *
+ * returns  the count; 0 before the first call; negative: an error.
+ * thread   the reactor's.
+ * Twisted  LoopingCall.withCount. */
+LARIAT_API int64_t lariat_looping_call_count(lariat_looping_call *looping_call);
+
+/* Ends a looping call: if it is running, its Deferred fails with LARIAT_ERR_CLOSED, from inside this call. Its handle is
+ * stale from here on; inside its own function, once that has returned.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_looping_call_free(lariat_looping_call *looping_call);
+
+/* ---- Cooperators and their tasks --------------------------------------------------------------------------------- */
+
+/* Makes a cooperator, which shares some of every turn among its tasks, step by step in rounds.
+ *
+ * budget_seconds  real time that its tasks may use in a turn, 0 or more, or INFINITY; 0: one step a turn.
+ * returns         the cooperator, to be freed by lariat_cooperator_free or with its scope or reactor; NULL on failure.
+ * thread          the reactor's.
+ * Twisted         task.Cooperator. */
+LARIAT_API lariat_cooperator *lariat_cooperator_new(lariat_reactor *reactor, double budget_seconds);
+
+/* Adds a task: fn(task, user_data) is called from the next turn on, again and again while it returns LARIAT_MORE.
+ *
+ * user_data  may be NULL; passed through.
+ * returns    a handle that goes stale when the task is over; NULL on failure.
+ * thread     the reactor's.
+ * Twisted    Cooperator.cooperate. */
+LARIAT_API lariat_cooperative_task *lariat_cooperator_cooperate(lariat_cooperator *cooperator, lariat_step_fn fn,
+                                                                void *user_data);
+
+/* The same as lariat_cooperator_cooperate, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, when the task is over and its step has returned, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_cooperative_task *lariat_cooperator_cooperate_full(lariat_cooperator *cooperator, lariat_step_fn fn,
+                                                                     void *user_data, lariat_free_fn free_user_data);
+
+/* Ends a cooperator and its tasks, which fail with LARIAT_ERR_CLOSED, from inside this call. Its handle is stale from
+ * here on.
+ *
+ * thread   the reactor's.
+ * Twisted  Cooperator.stop. */
+LARIAT_API lariat_status lariat_cooperator_free(lariat_cooperator *cooperator);
+
+/* Asks to be told of the end of a task. Any number may ask.
+ *
+ * returns  a Deferred that fires when the task is done, with the task's handle as its value, or fails: with the code
+ *          that its step returned, with the failure that it waited for, with LARIAT_ERR_CANCELLED when it is stopped, or
+ *          with LARIAT_ERR_CLOSED when its cooperator is freed; NULL on failure.
+ * thread   the reactor's.
+ * Twisted  CooperativeTask.whenDone. */
+LARIAT_API lariat_deferred *lariat_cooperative_task_when_done(lariat_cooperative_task *task);
+
+/* Inside its step: has a task wait; no step comes until the Deferred has fired. Its failure ends the task.
+ *
+ * deferred  of the same reactor; handed over: released for the caller, unless this fails.
+ * errors    LARIAT_ERR_INVALID_STATE outside of a step of the task; LARIAT_ERR_ALREADY_WAITED or LARIAT_ERR_RELEASED when
+ *           deferred was handed over or released; LARIAT_ERR_WRONG_REACTOR.
+ * thread    the reactor's.
+ * Twisted   a Deferred from the task's iterator. */
+LARIAT_API lariat_status lariat_cooperative_task_wait_for(lariat_cooperative_task *task, lariat_deferred *deferred);
+
+/* Holds a task up: no step comes until as many lariat_cooperative_task_resume.
+ *
+ * errors   LARIAT_ERR_ALREADY_CALLED when it has ended, inside its last step.
+ * thread   the reactor's.
+ * Twisted  CooperativeTask.pause. */
+LARIAT_API lariat_status lariat_cooperative_task_pause(lariat_cooperative_task *task);
+
+/* Takes one pause of a task back.
+ *
+ * errors   LARIAT_ERR_INVALID_STATE when it is not paused; LARIAT_ERR_ALREADY_CALLED when it has ended, inside its last
+ *          step.
+ * thread   the reactor's.
+ * Twisted  CooperativeTask.resume. */
+LARIAT_API lariat_status lariat_cooperative_task_resume(lariat_cooperative_task *task);
+
+/* Ends a task: those who wait for it hear LARIAT_ERR_CANCELLED, from inside this call. Its handle is stale from here
+ * on; inside its own step, once that has returned.
+ *
+ * errors   LARIAT_ERR_ALREADY_CALLED when it has ended, inside its last step.
+ * thread   the reactor's.
+ * Twisted  CooperativeTask.stop. */
+LARIAT_API lariat_status lariat_cooperative_task_stop(lariat_cooperative_task *task);
+
+/* ---- The Deferred: making one, and the worker's end of it, from the reactor's thread ----------------------------- */
+
+/* Makes a Deferred, which has two ends: the waiter's, over when it is released or handed over, and the worker's, over
+ * when it is fired or abandoned. When both are over and its callbacks have run, it is reclaimed.
+ *
+ * returns  the Deferred; NULL on failure.
+ * errors   LARIAT_ERR_LIMIT at options.max_deferreds.
+ * thread   the reactor's.
+ * Twisted  Deferred. */
+LARIAT_API lariat_deferred *lariat_deferred_new(lariat_reactor *reactor);
+
+/* Makes a Deferred whose worker wants to know when nobody wants the result any more.
+ *
+ * canceller  called at most once, inside lariat_deferred_cancel or the end of the Deferred's scope or reactor.
+ * user_data  may be NULL; passed through.
+ * returns    the Deferred; NULL on failure.
+ * errors     as lariat_deferred_new.
+ * thread     the reactor's.
+ * Twisted    Deferred with a canceller. */
+LARIAT_API lariat_deferred *lariat_deferred_new_with_canceller(lariat_reactor *reactor, lariat_canceller_fn canceller,
+                                                               void *user_data);
+
+/* The same as lariat_deferred_new_with_canceller, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when the Deferred is reclaimed, or before this returns NULL.
+ *
+ * canceller       may be NULL.
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_deferred *lariat_deferred_new_full(lariat_reactor *reactor, lariat_canceller_fn canceller,
+                                                     void *user_data, lariat_free_fn free_user_data);
+
+/* Makes a Deferred that has fired with a value.
+ *
+ * value    may be NULL; stays the caller's to free.
+ * returns  the Deferred; NULL on failure.
+ * errors   as lariat_deferred_new.
+ * thread   the reactor's.
+ * Twisted  succeed. */
+LARIAT_API lariat_deferred *lariat_deferred_new_succeeded(lariat_reactor *reactor, void *value);
+
+/* The same as lariat_deferred_new_succeeded, with the value owned by the library from here on: free_value(value) is
+ * called when the Deferred is reclaimed, unless somebody takes it, or before this returns NULL.
+ *
+ * free_value  may be NULL.
+ * thread      the reactor's. */
+LARIAT_API lariat_deferred *lariat_deferred_new_succeeded_full(lariat_reactor *reactor, void *value,
+                                                               lariat_free_fn free_value);
+
+/* Makes a Deferred that has fired with a failure.
+ *
+ * code     not 0: negative one of lariat's, positive the program's own.
+ * message  UTF-8, copied; may be NULL: the code's own text.
+ * returns  the Deferred; NULL on failure.
+ * errors   as lariat_deferred_new.
+ * thread   the reactor's.
+ * Twisted  fail. */
+LARIAT_API lariat_deferred *lariat_deferred_new_failed(lariat_reactor *reactor, int32_t code, const char *message);
+
+/* Calls fn(deferred, NULL, user_data) at once, as the first callback of a new Deferred: what it returns or records is
+ * the result. So a function that may work at once, wait or fail is always a Deferred.
+ *
+ * user_data  may be NULL; passed through.
+ * returns    the Deferred; NULL on failure.
+ * errors     as lariat_deferred_new.
+ * thread     the reactor's. The call comes from inside this one.
+ * Twisted    maybeDeferred. */
+LARIAT_API lariat_deferred *lariat_deferred_maybe(lariat_reactor *reactor, lariat_callback_fn fn, void *user_data);
+
+/* The same as lariat_deferred_maybe, with user_data owned by the library from here on: free_user_data(user_data) is
+ * called exactly once, after fn has returned, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_deferred *lariat_deferred_maybe_full(lariat_reactor *reactor, lariat_callback_fn fn, void *user_data,
+                                                       lariat_free_fn free_user_data);
+
+/* Makes a Deferred that calls fn(deferred, NULL, user_data) after so many seconds: what it returns or records is the
+ * result. Cancelling it before takes the call back.
+ *
+ * seconds    0 to 1e9.
+ * fn         may be NULL: the result is NULL.
+ * user_data  may be NULL; passed through.
+ * returns    the Deferred; NULL on failure.
+ * errors     LARIAT_ERR_LIMIT at options.max_deferreds or max_delayed_calls.
+ * thread     the reactor's.
+ * Twisted    deferLater. */
+LARIAT_API lariat_deferred *lariat_reactor_defer_later(lariat_reactor *reactor, double seconds, lariat_callback_fn fn,
+                                                       void *user_data);
+
+/* The same as lariat_reactor_defer_later, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, after the call, when it is not to be made any more, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_deferred *lariat_reactor_defer_later_full(lariat_reactor *reactor, double seconds,
+                                                            lariat_callback_fn fn, void *user_data,
+                                                            lariat_free_fn free_user_data);
+
+/* Fires a Deferred with a value: its callbacks run before this returns, as far as they can. The worker's end is over.
+ *
+ * value    may be NULL; stays the caller's to free.
+ * errors   LARIAT_ERR_ALREADY_CALLED when it has fired: the first result stands. After a cancellation one fire is
+ *          swallowed silently.
+ * thread   the reactor's; from others lariat_deferred_callback_from_thread.
+ * Twisted  Deferred.callback. */
+LARIAT_API lariat_status lariat_deferred_callback(lariat_deferred *deferred, void *value);
+
+/* The same as lariat_deferred_callback, with the value owned by the library from here on: free_value(value) is called
+ * when the Deferred that it ends up in is reclaimed, unless somebody takes it; or before this returns, when it fails or
+ * is swallowed.
+ *
+ * free_value  may be NULL.
+ * thread      the reactor's. */
+LARIAT_API lariat_status lariat_deferred_callback_full(lariat_deferred *deferred, void *value,
+                                                       lariat_free_fn free_value);
+
+/* Fires a Deferred with a value after so many seconds. If it has fired by then, or is gone, nothing happens.
+ *
+ * seconds  0 to 1e9.
+ * value    may be NULL; stays the caller's to free.
+ * returns  the delayed call, which can be cancelled; NULL on failure.
+ * errors   LARIAT_ERR_ALREADY_CALLED when it has fired; LARIAT_ERR_LIMIT at options.max_delayed_calls.
+ * thread   the reactor's.
+ * Twisted  reactor.callLater(seconds, deferred.callback, value). */
+LARIAT_API lariat_delayed_call *lariat_deferred_callback_later(lariat_deferred *deferred, double seconds, void *value);
+
+/* The same as lariat_deferred_callback_later, with the value owned by the library from here on: free_value(value) is
+ * called as by lariat_deferred_callback_full, when the delayed call is cancelled, or before this returns NULL.
+ *
+ * free_value  may be NULL.
+ * thread      the reactor's. */
+LARIAT_API lariat_delayed_call *lariat_deferred_callback_later_full(lariat_deferred *deferred, double seconds,
+                                                                    void *value, lariat_free_fn free_value);
+
+/* Fires a Deferred with a failure: its errbacks run before this returns, as far as they can. The worker's end is over.
+ *
+ * code     not 0: negative one of lariat's, positive the program's own.
+ * message  UTF-8, copied; may be NULL: the code's own text.
+ * errors   LARIAT_ERR_ALREADY_CALLED when it has fired: the first result stands. After a cancellation one fire is
+ *          swallowed silently.
+ * thread   the reactor's; from others lariat_deferred_errback_from_thread.
+ * Twisted  Deferred.errback. */
+LARIAT_API lariat_status lariat_deferred_errback(lariat_deferred *deferred, int32_t code, const char *message);
+
+/* The same as lariat_deferred_errback, with all that a failure can say.
+ *
+ * os_error      an error number of the operating system; 0: none.
+ * payload       may be NULL; the library's from here on.
+ * free_payload  may be NULL; called once, when the failure is gone, or before this fails.
+ * thread        the reactor's. */
+LARIAT_API lariat_status lariat_deferred_errback_full(lariat_deferred *deferred, int32_t code, int32_t os_error,
+                                                      const char *message, void *payload, lariat_free_fn free_payload);
+
+/* Fires a Deferred with a failure that came from another one, unchanged.
+ *
+ * failure  of the same reactor; stays who holds it's.
+ * errors   LARIAT_ERR_ALREADY_CALLED when it has fired; LARIAT_ERR_WRONG_REACTOR.
+ * thread   the reactor's.
+ * Twisted  Deferred.errback with a Failure. */
+LARIAT_API lariat_status lariat_deferred_errback_failure(lariat_deferred *deferred, const lariat_failure *failure);
+
+/* Ends the worker's end without a result: unless the Deferred was cancelled or fired, it fires with
+ * LARIAT_ERR_ABANDONED.
+ *
+ * errors  LARIAT_ERR_ALREADY_CALLED when the worker has fired it.
+ * thread  the reactor's; from others lariat_deferred_abandon_from_thread. */
+LARIAT_API lariat_status lariat_deferred_abandon(lariat_deferred *deferred);
+
+/* ---- The Deferred: the waiter's end of it ------------------------------------------------------------------------ */
+
+/* Adds a callback to the chain, for a value; a failure passes it by. If the chain has got there already, it runs at
+ * once, from inside this call; if a callback of the chain is running, after it has returned.
+ *
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_RELEASED once the waiter has released it or handed it over.
+ * thread     the reactor's.
+ * Twisted    Deferred.addCallback. */
+LARIAT_API lariat_status lariat_deferred_add_callback(lariat_deferred *deferred, lariat_callback_fn callback,
+                                                      void *user_data);
+
+/* The same as lariat_deferred_add_callback, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, when the chain has passed it, called or not, when its scope ends, when the reactor is freed,
+ * or before this fails.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_deferred_add_callback_full(lariat_deferred *deferred, lariat_callback_fn callback,
+                                                           void *user_data, lariat_free_fn free_user_data);
+
+/* Adds an errback to the chain, for a failure, which it handles unless it records another; a value passes it by. When
+ * it runs, and from where, is as with lariat_deferred_add_callback.
+ *
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_RELEASED once the waiter has released it or handed it over.
+ * thread     the reactor's.
+ * Twisted    Deferred.addErrback. */
+LARIAT_API lariat_status lariat_deferred_add_errback(lariat_deferred *deferred, lariat_errback_fn errback,
+                                                     void *user_data);
+
+/* The same as lariat_deferred_add_errback, with user_data owned by the library from here on: freed as by
+ * lariat_deferred_add_callback_full.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_deferred_add_errback_full(lariat_deferred *deferred, lariat_errback_fn errback,
+                                                          void *user_data, lariat_free_fn free_user_data);
+
+/* Adds one level to the chain with a callback for a value and an errback for a failure; the errback does not see what
+ * the callback fails with. When they run, and from where, is as with lariat_deferred_add_callback.
+ *
+ * callback   may be NULL if errback is not.
+ * errback    may be NULL if callback is not.
+ * user_data  of either; may be NULL; passed through.
+ * errors     LARIAT_ERR_RELEASED once the waiter has released it or handed it over.
+ * thread     the reactor's.
+ * Twisted    Deferred.addCallbacks. */
+LARIAT_API lariat_status lariat_deferred_add_callbacks(lariat_deferred *deferred, lariat_callback_fn callback,
+                                                       lariat_errback_fn errback, void *user_data);
+
+/* The same as lariat_deferred_add_callbacks, with user_data owned by the library from here on: freed as by
+ * lariat_deferred_add_callback_full.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_deferred_add_callbacks_full(lariat_deferred *deferred, lariat_callback_fn callback,
+                                                            lariat_errback_fn errback, void *user_data,
+                                                            lariat_free_fn free_user_data);
+
+/* Adds a function to the chain that gets values and failures alike. When it runs, and from where, is as with
+ * lariat_deferred_add_callback.
+ *
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_RELEASED once the waiter has released it or handed it over.
+ * thread     the reactor's.
+ * Twisted    Deferred.addBoth. */
+LARIAT_API lariat_status lariat_deferred_add_both(lariat_deferred *deferred, lariat_both_fn both, void *user_data);
+
+/* The same as lariat_deferred_add_both, with user_data owned by the library from here on: freed as by
+ * lariat_deferred_add_callback_full.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_deferred_add_both_full(lariat_deferred *deferred, lariat_both_fn both, void *user_data,
+                                                       lariat_free_fn free_user_data);
+
+/* Adds a level to the chain that moves the result into an event, LARIAT_EVENT_DEFERRED, and leaves NULL.
+ *
+ * tag     any number; comes back in the event.
+ * errors  LARIAT_ERR_RELEASED once the waiter has released it or handed it over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_deferred_add_event(lariat_deferred *deferred, uint64_t tag);
+
+/* Cancels the Deferred unless the callbacks added so far have run within so many seconds; that cancellation, and no
+ * other, is told as LARIAT_ERR_TIMED_OUT to the callbacks added later.
+ *
+ * seconds  0 to 1e9.
+ * errors   LARIAT_ERR_RELEASED once the waiter has released it or handed it over; LARIAT_ERR_LIMIT at
+ *          options.max_delayed_calls.
+ * thread   the reactor's.
+ * Twisted  Deferred.addTimeout. */
+LARIAT_API lariat_status lariat_deferred_add_timeout(lariat_deferred *deferred, double seconds);
+
+/* Has the result of one Deferred fire another, which hands on results but not cancellation. The worker's end of the
+ * target is over.
+ *
+ * deferred  handed over: released for the caller, unless this fails.
+ * target    of the same reactor; not fired.
+ * errors    LARIAT_ERR_ALREADY_WAITED or LARIAT_ERR_RELEASED when deferred was handed over or released;
+ *           LARIAT_ERR_ALREADY_CALLED when target has fired or is fired by another; LARIAT_ERR_CYCLE;
+ *           LARIAT_ERR_WRONG_REACTOR.
+ * thread    the reactor's.
+ * Twisted   Deferred.chainDeferred. */
+LARIAT_API lariat_status lariat_deferred_chain(lariat_deferred *deferred, lariat_deferred *target);
+
+/* Says that nobody wants the result any more. A Deferred that waits for another cancels that one; else its canceller is
+ * told; and unless that fires it, it fires with LARIAT_ERR_CANCELLED. Does nothing once it has fired. Legal after the
+ * release, too.
+ *
+ * thread   the reactor's. Callbacks come from inside this call.
+ * Twisted  Deferred.cancel. */
+LARIAT_API lariat_status lariat_deferred_cancel(lariat_deferred *deferred);
+
+/* Holds the chain up: no callback runs until as many lariat_deferred_unpause.
+ *
+ * errors   LARIAT_ERR_RELEASED once the waiter has released it or handed it over.
+ * thread   the reactor's.
+ * Twisted  Deferred.pause. */
+LARIAT_API lariat_status lariat_deferred_pause(lariat_deferred *deferred);
+
+/* Takes one pause back; after the last one the chain goes on, from inside this call. Legal after the release, too.
+ *
+ * errors   LARIAT_ERR_INVALID_STATE when it is not paused.
+ * thread   the reactor's.
+ * Twisted  Deferred.unpause. */
+LARIAT_API lariat_status lariat_deferred_unpause(lariat_deferred *deferred);
+
+/* Ends the waiter's end: no more callbacks will be added; those that were run all the same. A failure that they leave
+ * unhandled is reported when the Deferred is reclaimed. From here on only lariat_deferred_cancel, _unpause and the
+ * calls inside its chain are legal for the waiter.
+ *
+ * errors  LARIAT_ERR_RELEASED when it was released or handed over before.
+ * thread  the reactor's; from others lariat_deferred_release_from_thread. */
+LARIAT_API lariat_status lariat_deferred_release(lariat_deferred *deferred);
+
+/* Tells whether a Deferred has fired.
+ *
+ * returns  1 or 0; negative: an error.
+ * thread   the reactor's.
+ * Twisted  Deferred.called. */
+LARIAT_API int32_t lariat_deferred_called(lariat_deferred *deferred);
+
+/* Looks at the present result, which stays the Deferred's and is valid until it changes.
+ *
+ * value    may be NULL; written: the value, or NULL if there is a failure.
+ * failure  may be NULL; written: the failure, or NULL if there is a value.
+ * errors   LARIAT_ERR_NOT_CALLED while there is none: not fired, paused, or waiting for another Deferred;
+ *          LARIAT_ERR_RELEASED once the waiter has released it or handed it over. Nothing is written then.
+ * thread   the reactor's.
+ * Twisted  Deferred.result. */
+LARIAT_API lariat_status lariat_deferred_result(lariat_deferred *deferred, void **value,
+                                                const lariat_failure **failure);
+
+/* ---- Inside a callback of a Deferred: recording another outcome than the return value ---------------------------- */
+
+/* Makes a value the outcome of the running callback, as its return value would be, but owned: free_value(value) is
+ * called when the Deferred that it ends up in is reclaimed, unless somebody takes it, or before this fails. The last
+ * outcome recorded wins.
+ *
+ * deferred    the one whose callback is running.
+ * value       may be NULL; the library's from here on.
+ * free_value  may be NULL.
+ * returns     NULL, for the callback to return.
+ * errors      LARIAT_ERR_INVALID_STATE outside of a callback of the Deferred.
+ * thread      the reactor's. */
+LARIAT_API void *lariat_deferred_return(lariat_deferred *deferred, void *value, lariat_free_fn free_value);
+
+/* Makes a failure the outcome of the running callback. The last outcome recorded wins.
+ *
+ * deferred  the one whose callback is running.
+ * code      not 0: negative one of lariat's, positive the program's own.
+ * message   UTF-8, copied; may be NULL: the code's own text.
+ * returns   NULL, for the callback to return.
+ * errors    LARIAT_ERR_INVALID_STATE outside of a callback of the Deferred.
+ * thread    the reactor's.
+ * Twisted   raising an exception. */
+LARIAT_API void *lariat_deferred_fail(lariat_deferred *deferred, int32_t code, const char *message);
+
+/* The same as lariat_deferred_fail, with all that a failure can say.
+ *
+ * os_error      an error number of the operating system; 0: none.
+ * payload       may be NULL; the library's from here on.
+ * free_payload  may be NULL; called once, when the failure is gone, or before this fails.
+ * thread        the reactor's. */
+LARIAT_API void *lariat_deferred_fail_full(lariat_deferred *deferred, int32_t code, int32_t os_error,
+                                           const char *message, void *payload, lariat_free_fn free_payload);
+
+/* Makes a failure that came from elsewhere the outcome of the running callback, unchanged.
+ *
+ * deferred  the one whose callback is running.
+ * failure   of the same reactor; stays who holds it's.
+ * returns   NULL, for the callback to return.
+ * errors    LARIAT_ERR_INVALID_STATE outside of a callback of the Deferred; LARIAT_ERR_WRONG_REACTOR.
+ * thread    the reactor's. */
+LARIAT_API void *lariat_deferred_fail_failure(lariat_deferred *deferred, const lariat_failure *failure);
+
+/* Makes the failure that the running errback got its outcome: it has not handled it.
+ *
+ * deferred  the one whose errback is running.
+ * returns   NULL, for the errback to return.
+ * errors    LARIAT_ERR_INVALID_STATE outside of an errback of the Deferred.
+ * thread    the reactor's.
+ * Twisted   returning the Failure. */
+LARIAT_API void *lariat_deferred_refail(lariat_deferred *deferred);
+
+/* Makes the result of another Deferred the outcome of the running callback: the chain waits until it is there, and the
+ * result moves over with its free function. So return lariat_deferred_wait_for(deferred, fetch(reactor, url)) is right
+ * whether fetch starts or not.
+ *
+ * deferred  the one whose callback is running.
+ * other     of the same reactor; handed over: released for the caller. NULL fails the chain with this thread's last
+ *           error, and one that cannot be waited for with the reason: LARIAT_ERR_ALREADY_WAITED, LARIAT_ERR_RELEASED,
+ *           LARIAT_ERR_CYCLE, LARIAT_ERR_WRONG_REACTOR and so on.
+ * returns   NULL, for the callback to return.
+ * errors    LARIAT_ERR_INVALID_STATE outside of a callback of the Deferred; the reason for which the chain fails.
+ * thread    the reactor's.
+ * Twisted   returning a Deferred. */
+LARIAT_API void *lariat_deferred_wait_for(lariat_deferred *deferred, lariat_deferred *other);
+
+/* Takes the present value out of the library's hands: it will not free it any more. The value stays the result.
+ * Outside of callbacks it takes that of a Deferred that has fired.
+ *
+ * returns  the value, now the caller's; NULL if it is NULL, if there is a failure, or on failure.
+ * errors   LARIAT_ERR_NOT_CALLED while there is no value; LARIAT_ERR_RELEASED outside of its callbacks, once the waiter
+ *          has released it or handed it over.
+ * thread   the reactor's. */
+LARIAT_API void *lariat_deferred_take(lariat_deferred *deferred);
+
+/* ---- Failures: why there is no result ---------------------------------------------------------------------------- */
+
+/* Tells what kind of failure it is.
+ *
+ * returns  negative: one of lariat's, LARIAT_ERR_CANCELLED and so on; positive: the program's own; 0 on failure.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_failure_code(const lariat_failure *failure);
+
+/* Tells the error number of the operating system behind a failure.
+ *
+ * returns  errno, or what GetLastError gives on Windows; 0 if there is none, and on failure.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_failure_os_error(const lariat_failure *failure);
+
+/* Tells in words what went wrong.
+ *
+ * returns  text that lives as long as the failure; never NULL: for a handle that is none, words that say so.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_failure_message(const lariat_failure *failure);
+
+/* Gives the payload that came with a failure, which stays the failure's.
+ *
+ * returns  the payload; NULL if there is none, and on failure.
+ * thread   the reactor's. */
+LARIAT_API void *lariat_failure_payload(const lariat_failure *failure);
+
+/* Tells which element of a gather, or of a list that fails on one failure, the failure is of.
+ *
+ * returns  the index in the order given; -1 for all other failures, and on failure.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_failure_index(const lariat_failure *failure);
+
+/* Gives the results behind LARIAT_ERR_ALL_FAILED: why each element of the race failed. They stay the failure's.
+ *
+ * returns  the results; NULL for all other failures, and on failure.
+ * thread   the reactor's. */
+LARIAT_API lariat_results *lariat_failure_results(const lariat_failure *failure);
+
+/* Keeps a failure alive beyond the callback that got it, until as many lariat_failure_release, or the reactor's end.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_failure_keep(const lariat_failure *failure);
+
+/* Takes one lariat_failure_keep back.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_failure_release(const lariat_failure *failure);
+
+/* ---- Several Deferreds as one, and the results that come of it --------------------------------------------------- */
+
+enum {
+    /* A list fires with the first value that comes, its index told by lariat_results_index. */
+    LARIAT_LIST_FIRE_ON_ONE_SUCCESS = 1,
+    /* A list fails with the first failure that comes, its index told by lariat_failure_index. */
+    LARIAT_LIST_FIRE_ON_ONE_FAILURE = 2,
+    /* A list handles the failures of its elements; without this they are reported as unhandled, too. */
+    LARIAT_LIST_CONSUME_FAILURES = 4,
+};
+
+/* Waits for several Deferreds: fires with a lariat_results that has the value or the failure of each, in the order
+ * given, whatever order they came in. An empty list fires at once, except when it waits for one success. Cancelling it
+ * cancels those that have not fired.
+ *
+ * deferreds  of the reactor; handed over: released for the caller, all of them, or none when this fails. May be NULL
+ *            if count is 0.
+ * count      how many there are.
+ * flags      0, or some of LARIAT_LIST_FIRE_ON_ONE_SUCCESS, _FIRE_ON_ONE_FAILURE and _CONSUME_FAILURES.
+ * returns    the Deferred; NULL on failure.
+ * errors     of an element, which the message names: those of its handle, LARIAT_ERR_RELEASED,
+ *            LARIAT_ERR_ALREADY_WAITED (also when it is in the list twice), LARIAT_ERR_WRONG_REACTOR.
+ * thread     the reactor's.
+ * Twisted    DeferredList. */
+LARIAT_API lariat_deferred *lariat_deferred_list(lariat_reactor *reactor, lariat_deferred *const *deferreds,
+                                                 size_t count, int32_t flags);
+
+/* Waits for the values of several Deferreds: fires with a lariat_results that has them in the order given, or fails
+ * with the first failure that comes, its index told by lariat_failure_index. All failures count as handled. An empty
+ * one fires at once. Cancelling it cancels those that have not fired.
+ *
+ * deferreds  of the reactor; handed over: released for the caller, all of them, or none when this fails. May be NULL
+ *            if count is 0.
+ * count      how many there are.
+ * returns    the Deferred; NULL on failure.
+ * errors     as lariat_deferred_list.
+ * thread     the reactor's.
+ * Twisted    gatherResults. */
+LARIAT_API lariat_deferred *lariat_deferred_gather(lariat_reactor *reactor, lariat_deferred *const *deferreds,
+                                                   size_t count);
+
+/* Waits for the first value of several Deferreds and cancels the others: fires with a lariat_results that has it alone,
+ * its index told by lariat_results_index. If all fail it fails with LARIAT_ERR_ALL_FAILED, and lariat_failure_results
+ * tells why. All failures count as handled. Cancelling it cancels those that have not fired.
+ *
+ * deferreds  of the reactor; handed over: released for the caller, all of them, or none when this fails. May be NULL
+ *            if count is 0.
+ * count      how many there are.
+ * returns    the Deferred; NULL on failure.
+ * errors     as lariat_deferred_list.
+ * thread     the reactor's.
+ * Twisted    race. */
+LARIAT_API lariat_deferred *lariat_deferred_race(lariat_reactor *reactor, lariat_deferred *const *deferreds,
+                                                 size_t count);
+
+/* Tells how many results there are. They live as long as the Deferred whose value they are, or, once they are taken,
+ * until lariat_results_free.
+ *
+ * returns  the count; 0 on failure.
+ * thread   the reactor's. */
+LARIAT_API size_t lariat_results_count(const lariat_results *results);
+
+/* Tells whether an element has a value, not a failure.
+ *
+ * index    0 to lariat_results_count - 1.
+ * returns  1 or 0; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_results_success(const lariat_results *results, size_t index);
+
+/* Gives the value of an element, which stays the results'.
+ *
+ * index    0 to lariat_results_count - 1.
+ * returns  the value; NULL if it is NULL, if there is a failure, or on failure.
+ * thread   the reactor's. */
+LARIAT_API void *lariat_results_value(const lariat_results *results, size_t index);
+
+/* Gives the failure of an element, which stays the results'.
+ *
+ * index    0 to lariat_results_count - 1.
+ * returns  the failure; NULL if there is a value, or on failure.
+ * thread   the reactor's. */
+LARIAT_API const lariat_failure *lariat_results_failure(const lariat_results *results, size_t index);
+
+/* Takes the value of an element out of the library's hands: it will not free it any more. It is still told by
+ * lariat_results_value.
+ *
+ * index    0 to lariat_results_count - 1.
+ * returns  the value, now the caller's; NULL if it is NULL, if there is a failure, or on failure.
+ * thread   the reactor's. */
+LARIAT_API void *lariat_results_take(lariat_results *results, size_t index);
+
+/* Tells which element of a race, or of a list that fires on one success, the only result is of.
+ *
+ * returns  the index in the order given; -1 for all other results, and on failure.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_results_index(const lariat_results *results);
+
+/* Frees results that were taken by lariat_deferred_take or lariat_results_take, with the values that nobody took. Those
+ * that were not taken are the library's to free.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_results_free(lariat_results *results);
+
+/* ---- The Deferred from other threads: what is done is queued for the reactor's ----------------------------------- */
+
+/* Fires a Deferred with a value, on the next turn of its reactor.
+ *
+ * value    may be NULL; stays the caller's to free.
+ * returns  LARIAT_OK: it is queued. If the Deferred has fired by then, or is gone, nothing happens.
+ * errors   LARIAT_ERR_CLOSED while the reactor is being freed, LARIAT_ERR_STALE_HANDLE afterwards.
+ * thread   any.
+ * Twisted  reactor.callFromThread(deferred.callback, value). */
+LARIAT_API lariat_status lariat_deferred_callback_from_thread(lariat_deferred *deferred, void *value);
+
+/* The same as lariat_deferred_callback_from_thread, with the value owned by the library from here on: free_value(value)
+ * is called as by lariat_deferred_callback_full, on the reactor's thread; or before this fails, on the calling one.
+ *
+ * free_value  may be NULL.
+ * thread      any. */
+LARIAT_API lariat_status lariat_deferred_callback_from_thread_full(lariat_deferred *deferred, void *value,
+                                                                   lariat_free_fn free_value);
+
+/* Fires a Deferred with a failure, on the next turn of its reactor.
+ *
+ * code     not 0: negative one of lariat's, positive the program's own.
+ * message  UTF-8, copied; may be NULL: the code's own text.
+ * returns  LARIAT_OK: it is queued. If the Deferred has fired by then, or is gone, nothing happens.
+ * errors   LARIAT_ERR_CLOSED while the reactor is being freed, LARIAT_ERR_STALE_HANDLE afterwards.
+ * thread   any.
+ * Twisted  reactor.callFromThread(deferred.errback, failure). */
+LARIAT_API lariat_status lariat_deferred_errback_from_thread(lariat_deferred *deferred, int32_t code,
+                                                             const char *message);
+
+/* Ends the worker's end without a result, as lariat_deferred_abandon does, on the next turn of its reactor.
+ *
+ * returns  LARIAT_OK: it is queued. If the Deferred has fired by then, or is gone, nothing happens.
+ * errors   LARIAT_ERR_CLOSED while the reactor is being freed, LARIAT_ERR_STALE_HANDLE afterwards.
+ * thread   any. */
+LARIAT_API lariat_status lariat_deferred_abandon_from_thread(lariat_deferred *deferred);
+
+/* Ends the waiter's end, as lariat_deferred_release does, on the next turn of its reactor.
+ *
+ * returns  LARIAT_OK: it is queued. If it is released by then, or is gone, nothing happens.
+ * errors   LARIAT_ERR_CLOSED while the reactor is being freed, LARIAT_ERR_STALE_HANDLE afterwards.
+ * thread   any. */
+LARIAT_API lariat_status lariat_deferred_release_from_thread(lariat_deferred *deferred);
+
+/* ---- Locks ------------------------------------------------------------------------------------------------------- */
+
+/* Makes a lock that nobody holds.
+ *
+ * returns  the lock, to be freed by lariat_lock_free or with its scope or reactor; NULL on failure.
+ * thread   the reactor's.
+ * Twisted  DeferredLock. */
+LARIAT_API lariat_lock *lariat_lock_new(lariat_reactor *reactor);
+
+/* Asks for the lock. Those who wait get it in the order in which they asked; cancelling stops waiting.
+ *
+ * returns  a Deferred that fires, with the lock as its value, when it is the caller's; NULL on failure.
+ * thread   the reactor's.
+ * Twisted  DeferredLock.acquire. */
+LARIAT_API lariat_deferred *lariat_lock_acquire(lariat_lock *lock);
+
+/* Gives the lock back: to whoever waits longest, whose callbacks run from inside this call.
+ *
+ * errors   LARIAT_ERR_INVALID_STATE when nobody holds it.
+ * thread   the reactor's.
+ * Twisted  DeferredLock.release. */
+LARIAT_API lariat_status lariat_lock_release(lariat_lock *lock);
+
+/* Asks for the lock, calls fn(deferred, NULL, user_data) when it has it, and gives it back when what that returns or
+ * records has come, value or failure.
+ *
+ * user_data  may be NULL; passed through.
+ * returns    a Deferred that fires with what fn gives; cancelling it stops waiting. NULL on failure.
+ * thread     the reactor's. The call may come from inside this one.
+ * Twisted    DeferredLock.run. */
+LARIAT_API lariat_deferred *lariat_lock_run(lariat_lock *lock, lariat_callback_fn fn, void *user_data);
+
+/* The same as lariat_lock_run, with user_data owned by the library from here on: free_user_data(user_data) is called
+ * exactly once, after the call, when it is not to be made any more, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_deferred *lariat_lock_run_full(lariat_lock *lock, lariat_callback_fn fn, void *user_data,
+                                                 lariat_free_fn free_user_data);
+
+/* Tells whether somebody holds the lock.
+ *
+ * returns  1 or 0; negative: an error.
+ * thread   the reactor's.
+ * Twisted  DeferredLock.locked. */
+LARIAT_API int32_t lariat_lock_locked(lariat_lock *lock);
+
+/* Ends a lock, held or not; its handle is stale from here on. Those who wait for it fail with LARIAT_ERR_CLOSED, from
+ * inside this call.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_lock_free(lariat_lock *lock);
+
+/* ---- Semaphores -------------------------------------------------------------------------------------------------- */
+
+/* Makes a semaphore: a lock that so many may hold.
+ *
+ * tokens   1 or more.
+ * returns  the semaphore, to be freed by lariat_semaphore_free or with its scope or reactor; NULL on failure.
+ * thread   the reactor's.
+ * Twisted  DeferredSemaphore. */
+LARIAT_API lariat_semaphore *lariat_semaphore_new(lariat_reactor *reactor, uint32_t tokens);
+
+/* Asks for a token. Those who wait get one in the order in which they asked; cancelling stops waiting.
+ *
+ * returns  a Deferred that fires, with the semaphore as its value, when a token is the caller's; NULL on failure.
+ * thread   the reactor's.
+ * Twisted  DeferredSemaphore.acquire. */
+LARIAT_API lariat_deferred *lariat_semaphore_acquire(lariat_semaphore *semaphore);
+
+/* Gives a token back: to whoever waits longest, whose callbacks run from inside this call.
+ *
+ * errors   LARIAT_ERR_INVALID_STATE when nobody holds one.
+ * thread   the reactor's.
+ * Twisted  DeferredSemaphore.release. */
+LARIAT_API lariat_status lariat_semaphore_release(lariat_semaphore *semaphore);
+
+/* Asks for a token, calls fn(deferred, NULL, user_data) when it has one, and gives it back when what that returns or
+ * records has come, value or failure.
+ *
+ * user_data  may be NULL; passed through.
+ * returns    a Deferred that fires with what fn gives; cancelling it stops waiting. NULL on failure.
+ * thread     the reactor's. The call may come from inside this one.
+ * Twisted    DeferredSemaphore.run. */
+LARIAT_API lariat_deferred *lariat_semaphore_run(lariat_semaphore *semaphore, lariat_callback_fn fn, void *user_data);
+
+/* The same as lariat_semaphore_run, with user_data owned by the library from here on: free_user_data(user_data) is
+ * called exactly once, after the call, when it is not to be made any more, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_deferred *lariat_semaphore_run_full(lariat_semaphore *semaphore, lariat_callback_fn fn,
+                                                      void *user_data, lariat_free_fn free_user_data);
+
+/* Tells how many tokens nobody holds.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's.
+ * Twisted  DeferredSemaphore.tokens. */
+LARIAT_API int64_t lariat_semaphore_tokens(lariat_semaphore *semaphore);
+
+/* Ends a semaphore, held or not; its handle is stale from here on. Those who wait for it fail with LARIAT_ERR_CLOSED,
+ * from inside this call.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_semaphore_free(lariat_semaphore *semaphore);
+
+/* ---- Queues ------------------------------------------------------------------------------------------------------ */
+
+/* Makes a queue of values between those who put them in and those who wait for them.
+ *
+ * max_size     values that may wait for somebody; 0 or more, or -1: no limit.
+ * max_backlog  Deferreds that may wait for a value; 0 or more, or -1: no limit.
+ * returns      the queue, to be freed by lariat_queue_free or with its scope or reactor; NULL on failure.
+ * thread       the reactor's.
+ * Twisted      DeferredQueue. */
+LARIAT_API lariat_queue *lariat_queue_new(lariat_reactor *reactor, int64_t max_size, int64_t max_backlog);
+
+/* Puts a value in: whoever waits longest gets it, from inside this call; else it waits.
+ *
+ * value    may be NULL; stays the caller's to free.
+ * errors   LARIAT_ERR_QUEUE_OVERFLOW when max_size values wait.
+ * thread   the reactor's.
+ * Twisted  DeferredQueue.put. */
+LARIAT_API lariat_status lariat_queue_put(lariat_queue *queue, void *value);
+
+/* The same as lariat_queue_put, with the value owned by the library from here on: free_value(value) is called when the
+ * Deferred that it ends up in is reclaimed, unless somebody takes it, when the queue is freed, or before this fails.
+ *
+ * free_value  may be NULL.
+ * thread      the reactor's. */
+LARIAT_API lariat_status lariat_queue_put_full(lariat_queue *queue, void *value, lariat_free_fn free_value);
+
+/* Asks for the oldest value. Those who wait get one in the order in which they asked; cancelling stops waiting.
+ *
+ * returns  a Deferred that fires with the value; NULL on failure.
+ * errors   LARIAT_ERR_QUEUE_UNDERFLOW when max_backlog Deferreds wait.
+ * thread   the reactor's.
+ * Twisted  DeferredQueue.get. */
+LARIAT_API lariat_deferred *lariat_queue_get(lariat_queue *queue);
+
+/* Tells how many values wait.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_queue_size(lariat_queue *queue);
+
+/* Tells how many Deferreds wait for a value.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_queue_backlog(lariat_queue *queue);
+
+/* Ends a queue: the values in it are freed, its handle is stale from here on. Those who wait for it fail with
+ * LARIAT_ERR_CLOSED, from inside this call.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_queue_free(lariat_queue *queue);
+
+/* ---- Scopes: what belongs together ends together ----------------------------------------------------------------- */
+
+/* Makes a scope: an empty group, itself a member of the scope that is entered.
+ *
+ * returns  the scope, to be freed by lariat_scope_free or with the reactor; NULL on failure.
+ * thread   the reactor's. */
+LARIAT_API lariat_scope *lariat_scope_new(lariat_reactor *reactor);
+
+/* Has what is made from here on join the scope, until lariat_scope_leave or the return of the callback that entered it.
+ * Enters nest. What is made in a callback of a member joins its scope by itself.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_scope_enter(lariat_scope *scope);
+
+/* Goes back to the scope that was entered before.
+ *
+ * errors  LARIAT_ERR_INVALID_STATE unless the scope is the one entered last.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_scope_leave(lariat_scope *scope);
+
+/* Ends all that is in the scope: cancels its Deferreds, drops its calls, stops its watchers, frees its locks and the
+ * like, takes its callbacks off Deferreds outside, and waits for its running jobs, options.shutdown_seconds at most.
+ * After this has returned none of its functions is called again. The scope is empty then, and may be used again.
+ *
+ * errors  LARIAT_ERR_BUSY inside a callback of its own.
+ * thread  the reactor's. What ends is told before this returns. */
+LARIAT_API lariat_status lariat_scope_end(lariat_scope *scope);
+
+/* Ends all that is in the scope, as lariat_scope_end does, and the scope: its handle is stale from here on.
+ *
+ * errors  LARIAT_ERR_BUSY inside a callback of its own.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_scope_free(lariat_scope *scope);
+
+/* ---- Events: what is made with a tag in place of a callback is told here ----------------------------------------- */
+
+enum {
+    LARIAT_EVENT_CALL = 1,         /* A call soon, from a thread or when running is to be made. */
+    LARIAT_EVENT_DELAYED_CALL = 2, /* A delayed call is to be made; source: its handle, stale. */
+    LARIAT_EVENT_DEFERRED = 3,     /* A Deferred has its result: value or failure; source: its handle. */
+    LARIAT_EVENT_READY = 4,        /* A descriptor is ready: readiness; source: its watcher. */
+    LARIAT_EVENT_TRIGGER = 5,      /* A trigger of the reactor's start or end; source: its handle, stale. */
+    LARIAT_EVENT_LOOPING_CALL = 6, /* A looping call is due; source: its handle. */
+};
+
+/* What happened to something that was made with a tag; to be prepared once by lariat_event_init, and filled by
+ * lariat_reactor_next_event. What it points to lives until the next such call. */
+typedef struct lariat_event {
+    /* Set by lariat_event_init. */
+    uint32_t struct_size;
+    /* What it is: LARIAT_EVENT_CALL and so on; 0: none. */
+    int32_t kind;
+    /* As given when the thing was made. */
+    uint64_t tag;
+    /* The value of a Deferred; else NULL. If it came with a free function, it is freed with the event. */
+    void *value;
+    /* The failure of a Deferred; else NULL. */
+    const lariat_failure *failure;
+    /* The handle of what it came from, by kind; may be stale, or NULL. */
+    void *source;
+    /* LARIAT_READABLE, LARIAT_WRITABLE or both, of a watcher; else 0. */
+    int32_t readiness;
+    /* 0. */
+    int32_t reserved;
+} lariat_event;
+
+/* Prepares an event to be filled.
+ *
+ * event        written.
+ * struct_size  sizeof(lariat_event).
+ * thread       any. */
+LARIAT_API lariat_status lariat_event_init(lariat_event *event, uint32_t struct_size);
+
+/* Takes the oldest event that waits. What the event before it pointed to is freed.
+ *
+ * event    prepared by lariat_event_init; written, also when there is none.
+ * returns  LARIAT_OK; LARIAT_EMPTY: none is waiting; negative: an error.
+ * thread   the reactor's. Events are queued by turns, and by what fires Deferreds. */
+LARIAT_API lariat_status lariat_reactor_next_event(lariat_reactor *reactor, lariat_event *event);
+
+/* ---- What is alive, in numbers ----------------------------------------------------------------------------------- */
+
+/* How much of each kind is alive in a reactor: to be prepared once by lariat_stats_init, and filled by
+ * lariat_reactor_stats. A leak is a number here. */
+typedef struct lariat_stats {
+    uint32_t struct_size;       /* Set by lariat_stats_init. */
+    uint32_t threads;           /* Pool threads. */
+    uint64_t delayed_calls;     /* Delayed calls that wait, timers of the library's own among them. */
+    uint64_t soon_calls;        /* Calls that wait for the next turn, or for the reactor to run. */
+    uint64_t deferreds;         /* Deferreds that are not reclaimed yet. */
+    uint64_t failures;          /* Failures that somebody holds. */
+    uint64_t results;           /* Results of lists. */
+    uint64_t watchers;          /* Watchers that were not stopped. */
+    uint64_t triggers;          /* Triggers that have not fired. */
+    uint64_t locks;             /* Locks. */
+    uint64_t semaphores;        /* Semaphores. */
+    uint64_t queues;            /* Queues. */
+    uint64_t looping_calls;     /* Looping calls, running or not. */
+    uint64_t cooperators;       /* Cooperators. */
+    uint64_t cooperative_tasks; /* Tasks of cooperators that are not over. */
+    uint64_t scopes;            /* Scopes. */
+    uint64_t jobs;              /* Pool jobs that wait or run. */
+    uint64_t events;            /* Events that wait to be taken. */
+    uint64_t callbacks_running; /* Callbacks that have not returned, turns of the loop included: 0 outside of all. */
+    uint64_t turns;             /* Turns made so far. */
+} lariat_stats;
+
+/* Prepares stats to be filled.
+ *
+ * stats        written.
+ * struct_size  sizeof(lariat_stats).
+ * thread       any. */
+LARIAT_API lariat_status lariat_stats_init(lariat_stats *stats, uint32_t struct_size);
+
+/* Counts what is alive in a reactor.
+ *
+ * stats   prepared by lariat_stats_init; written.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_reactor_stats(lariat_reactor *reactor, lariat_stats *stats);
+
+/* Tells how many reactors are alive in the process.
+ *
+ * returns  0 or more.
+ * thread   any. */
+LARIAT_API int64_t lariat_reactors_alive(void);
+
+/* ---- Simulations: several reactors, one clock, no kernel --------------------------------------------------------- */
+
+/* Makes a simulation of the calling thread: a world with one clock, at 0, in which everything that is left to chance
+ * follows from the seed. Reactors join it by lariat_reactor_options.
+ *
+ * seed     any number; the same program with the same seed does the same.
+ * returns  the simulation, to be freed by lariat_simulation_free; NULL on failure.
+ * thread   any: it becomes the simulation's. */
+LARIAT_API lariat_simulation *lariat_simulation_new(uint64_t seed);
+
+/* Ends a simulation whose reactors are all freed; its handle is stale from here on.
+ *
+ * errors  LARIAT_ERR_BUSY while a reactor of it is alive.
+ * thread  the simulation's. */
+LARIAT_API lariat_status lariat_simulation_free(lariat_simulation *simulation);
+
+/* Runs all reactors of a simulation, starting those that have not started, until so much simulated time has passed.
+ * The clock jumps from deadline to deadline; what is due at the same instant happens in an order from the seed.
+ *
+ * seconds  0 to 1e9.
+ * errors   LARIAT_ERR_REENTRANT while it is running further up the stack.
+ * thread   the simulation's. All callbacks of its reactors come from here. */
+LARIAT_API lariat_status lariat_simulation_run(lariat_simulation *simulation, double seconds);
+
+/* Runs all reactors of a simulation, starting those that have not started, until none has anything left to do.
+ *
+ * errors  LARIAT_ERR_REENTRANT while it is running further up the stack.
+ * thread  the simulation's. All callbacks of its reactors come from here. */
+LARIAT_API lariat_status lariat_simulation_run_until_idle(lariat_simulation *simulation);
+
+/* Tells the simulated time.
+ *
+ * returns  seconds since the beginning; NaN on failure.
+ * thread   the simulation's. */
+LARIAT_API double lariat_simulation_seconds(lariat_simulation *simulation);
+
+/* Tells a hash of all that happened so far: two runs that differ anywhere have different ones.
+ *
+ * returns  the hash; 0 on failure.
+ * thread   the simulation's. */
+LARIAT_API uint64_t lariat_simulation_trace_hash(lariat_simulation *simulation);
+
+/* Makes up a descriptor, ready for nothing, for reactors of the simulation to watch.
+ *
+ * descriptor  written: a number that no descriptor of the system has.
+ * thread      the simulation's. */
+LARIAT_API lariat_status lariat_simulation_descriptor_new(lariat_simulation *simulation, lariat_socket *descriptor);
+
+/* Makes a descriptor of the simulation ready, or not any more. Its watcher is told on a turn of its reactor.
+ *
+ * descriptor  one made by lariat_simulation_descriptor_new.
+ * readiness   LARIAT_READABLE, LARIAT_WRITABLE, both or 0.
+ * errors      LARIAT_ERR_OS for a descriptor that is not the simulation's.
+ * thread      the simulation's. */
+LARIAT_API lariat_status lariat_simulation_descriptor_set_ready(lariat_simulation *simulation, lariat_socket descriptor,
+                                                                int32_t readiness);
+
+/* Forgets a descriptor of the simulation; a watcher of it is told nothing more.
+ *
+ * descriptor  one made by lariat_simulation_descriptor_new.
+ * errors      LARIAT_ERR_OS for a descriptor that is not the simulation's.
+ * thread      the simulation's. */
+LARIAT_API lariat_status lariat_simulation_descriptor_close(lariat_simulation *simulation, lariat_socket descriptor);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LARIAT_H */
