@@ -23,11 +23,11 @@ pub extern "C" fn lariat_reactor_call_soon(
     r#fn: lariat_call_fn,
     user_data: *mut c_void,
 ) -> lariat_status {
-    call_soon(reactor, r#fn, convert::borrowed(user_data))
+    call_soon(reactor, r#fn, || convert::borrowed(user_data))
 }
 
-/// The same as lariat_reactor_call_soon, with user_data owned by the library from here on: free_user_data(user_data) is
-/// called exactly once, after the call, when the call is dropped with its scope or reactor, or before this fails.
+/// The same as lariat_reactor_call_soon, with user_data owned by the library from here on: free_user_data(user_data)
+/// is called exactly once, after the call, when the call is dropped with its scope or reactor, or before this fails.
 ///
 /// free_user_data  may be NULL.
 /// thread          the reactor's.
@@ -38,7 +38,7 @@ pub extern "C" fn lariat_reactor_call_soon_full(
     user_data: *mut c_void,
     free_user_data: lariat_free_fn,
 ) -> lariat_status {
-    call_soon(reactor, r#fn, convert::owned(user_data, free_user_data))
+    call_soon(reactor, r#fn, || convert::owned(user_data, free_user_data))
 }
 
 /// The same as lariat_reactor_call_soon, but the next turn queues an event, LARIAT_EVENT_CALL, instead of calling.
@@ -51,16 +51,17 @@ pub extern "C" fn lariat_reactor_call_soon_event(reactor: *mut lariat_reactor, t
 }
 
 #[inline(always)]
-fn call_soon(reactor: *mut lariat_reactor, function: lariat_call_fn, data: Owned) -> lariat_status {
+fn call_soon(reactor: *mut lariat_reactor, function: lariat_call_fn, data: impl FnOnce() -> Owned) -> lariat_status {
+    let data = data();
     guard::on(reactor, move |reactor| {
         let function = convert::required("fn", convert::call_fn(function))?;
         soon::call_soon(reactor, Some(function), data)
     })
 }
 
-/// Calls fn(user_data) once, on the reactor's thread, after at least so many seconds, never from inside this call. Calls
-/// due at the same instant are made in the order in which they were scheduled; one scheduled from inside a call waits
-/// for the next turn.
+/// Calls fn(user_data) once, on the reactor's thread, after at least so many seconds, never from inside this call.
+/// Calls due at the same instant are made in the order in which they were scheduled; one scheduled from inside a call
+/// waits for the next turn.
 ///
 /// seconds    0 to 1e9.
 /// user_data  may be NULL; passed through.
@@ -75,12 +76,12 @@ pub extern "C" fn lariat_reactor_call_later(
     r#fn: lariat_call_fn,
     user_data: *mut c_void,
 ) -> *mut lariat_delayed_call {
-    call_later(reactor, seconds, r#fn, convert::borrowed(user_data))
+    call_later(reactor, seconds, r#fn, || convert::borrowed(user_data))
 }
 
-/// The same as lariat_reactor_call_later, with user_data owned by the library from here on: free_user_data(user_data) is
-/// called exactly once, after the call, after its cancellation, when its scope ends, when the reactor is freed, or before
-/// this returns NULL. Every function that keeps user_data has such a _full form.
+/// The same as lariat_reactor_call_later, with user_data owned by the library from here on: free_user_data(user_data)
+/// is called exactly once, after the call, after its cancellation, when its scope ends, when the reactor is freed, or
+/// before this returns NULL. Every function that keeps user_data has such a _full form.
 ///
 /// free_user_data  may be NULL.
 /// thread          the reactor's.
@@ -92,7 +93,7 @@ pub extern "C" fn lariat_reactor_call_later_full(
     user_data: *mut c_void,
     free_user_data: lariat_free_fn,
 ) -> *mut lariat_delayed_call {
-    call_later(reactor, seconds, r#fn, convert::owned(user_data, free_user_data))
+    call_later(reactor, seconds, r#fn, || convert::owned(user_data, free_user_data))
 }
 
 /// The same as lariat_reactor_call_later, but queues an event, LARIAT_EVENT_DELAYED_CALL, instead of calling.
@@ -115,16 +116,17 @@ fn call_later(
     reactor: *mut lariat_reactor,
     seconds: f64,
     function: lariat_call_fn,
-    data: Owned,
+    data: impl FnOnce() -> Owned,
 ) -> *mut lariat_delayed_call {
+    let data = data();
     guard::on(reactor, move |reactor| -> Result<Item<DelayedCall>> {
         let function = convert::required("fn", convert::call_fn(function))?;
         timers::call_later(reactor, convert::delay("seconds", seconds)?, Some(function), data)
     })
 }
 
-/// Calls fn(user_data) once, when the reactor runs: at once, from inside this call, if it does, else after the start-up
-/// triggers of its next start.
+/// Calls fn(user_data) once, when the reactor runs: at once, from inside this call, if it does, else after the
+/// start-up triggers of its next start.
 ///
 /// user_data  may be NULL; passed through.
 /// thread     the reactor's.
@@ -139,8 +141,8 @@ pub extern "C" fn lariat_reactor_call_when_running(
 }
 
 /// The same as lariat_reactor_call_when_running, with user_data owned by the library from here on:
-/// free_user_data(user_data) is called exactly once, after the call, when the call is dropped with its scope or reactor,
-/// or before this fails.
+/// free_user_data(user_data) is called exactly once, after the call, when the call is dropped with its scope or
+/// reactor, or before this fails.
 ///
 /// free_user_data  may be NULL.
 /// thread          the reactor's.
@@ -204,8 +206,8 @@ pub extern "C" fn lariat_reactor_call_from_thread_full(
     call_from_thread(reactor, r#fn, convert::owned(user_data, free_user_data))
 }
 
-/// The same as lariat_reactor_call_from_thread, but the reactor's next turn queues an event, LARIAT_EVENT_CALL, instead
-/// of calling.
+/// The same as lariat_reactor_call_from_thread, but the reactor's next turn queues an event, LARIAT_EVENT_CALL,
+/// instead of calling.
 ///
 /// tag     any number; comes back in the event.
 /// thread  any.
@@ -243,6 +245,6 @@ pub extern "C" fn lariat_reactor_delayed_calls(
         calls.filter(|call| timers::is_active(*call)).map(Item::word).collect()
     };
     guard::on(reactor, |reactor| {
-        convert::list_handles("delayed_calls", (delayed_calls, capacity), count, || waiting(reactor))
+        convert::write_handles("delayed_calls", (delayed_calls, capacity), count, || waiting(reactor))
     })
 }

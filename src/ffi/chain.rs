@@ -22,12 +22,12 @@ pub extern "C" fn lariat_deferred_add_callback(
     callback: lariat_callback_fn,
     user_data: *mut c_void,
 ) -> lariat_status {
-    add_callback(deferred, callback, convert::borrowed(user_data))
+    add_callback(deferred, callback, || convert::borrowed(user_data))
 }
 
-/// The same as lariat_deferred_add_callback, with user_data owned by the library from here on: free_user_data(user_data)
-/// is called exactly once, when the chain has passed it, called or not, when its scope ends, when the reactor is freed,
-/// or before this fails.
+/// The same as lariat_deferred_add_callback, with user_data owned by the library from here on:
+/// free_user_data(user_data) is called exactly once, when the chain has passed it, called or not, when its scope ends,
+/// when the reactor is freed, or before this fails.
 ///
 /// free_user_data  may be NULL.
 /// thread          the reactor's.
@@ -38,11 +38,16 @@ pub extern "C" fn lariat_deferred_add_callback_full(
     user_data: *mut c_void,
     free_user_data: lariat_free_fn,
 ) -> lariat_status {
-    add_callback(deferred, callback, convert::owned(user_data, free_user_data))
+    add_callback(deferred, callback, || convert::owned(user_data, free_user_data))
 }
 
 #[inline(always)]
-fn add_callback(deferred: *mut lariat_deferred, callback: lariat_callback_fn, data: Owned) -> lariat_status {
+fn add_callback(
+    deferred: *mut lariat_deferred,
+    callback: lariat_callback_fn,
+    data: impl FnOnce() -> Owned,
+) -> lariat_status {
+    let data = data();
     guard::on(deferred, move |deferred| {
         let callback = convert::required("callback", convert::callback_fn(callback))?;
         chain::add_pair(deferred, Some(callback), None, data)
@@ -62,7 +67,7 @@ pub extern "C" fn lariat_deferred_add_errback(
     errback: lariat_errback_fn,
     user_data: *mut c_void,
 ) -> lariat_status {
-    add_errback(deferred, errback, convert::borrowed(user_data))
+    add_errback(deferred, errback, || convert::borrowed(user_data))
 }
 
 /// The same as lariat_deferred_add_errback, with user_data owned by the library from here on: freed as by
@@ -77,11 +82,16 @@ pub extern "C" fn lariat_deferred_add_errback_full(
     user_data: *mut c_void,
     free_user_data: lariat_free_fn,
 ) -> lariat_status {
-    add_errback(deferred, errback, convert::owned(user_data, free_user_data))
+    add_errback(deferred, errback, || convert::owned(user_data, free_user_data))
 }
 
 #[inline(always)]
-fn add_errback(deferred: *mut lariat_deferred, errback: lariat_errback_fn, data: Owned) -> lariat_status {
+fn add_errback(
+    deferred: *mut lariat_deferred,
+    errback: lariat_errback_fn,
+    data: impl FnOnce() -> Owned,
+) -> lariat_status {
+    let data = data();
     guard::on(deferred, move |deferred| {
         let errback = convert::required("errback", convert::errback_fn(errback))?;
         chain::add_pair(deferred, None, Some(errback), data)
@@ -104,7 +114,7 @@ pub extern "C" fn lariat_deferred_add_callbacks(
     errback: lariat_errback_fn,
     user_data: *mut c_void,
 ) -> lariat_status {
-    add_callbacks(deferred, callback, errback, convert::borrowed(user_data))
+    add_callbacks(deferred, callback, errback, || convert::borrowed(user_data))
 }
 
 /// The same as lariat_deferred_add_callbacks, with user_data owned by the library from here on: freed as by
@@ -120,7 +130,7 @@ pub extern "C" fn lariat_deferred_add_callbacks_full(
     user_data: *mut c_void,
     free_user_data: lariat_free_fn,
 ) -> lariat_status {
-    add_callbacks(deferred, callback, errback, convert::owned(user_data, free_user_data))
+    add_callbacks(deferred, callback, errback, || convert::owned(user_data, free_user_data))
 }
 
 #[inline(always)]
@@ -128,8 +138,9 @@ fn add_callbacks(
     deferred: *mut lariat_deferred,
     callback: lariat_callback_fn,
     errback: lariat_errback_fn,
-    data: Owned,
+    data: impl FnOnce() -> Owned,
 ) -> lariat_status {
+    let data = data();
     guard::on(deferred, move |deferred| {
         if callback.is_none() && errback.is_none() {
             return Err(invalid("callback and errback are both NULL"));
@@ -151,7 +162,7 @@ pub extern "C" fn lariat_deferred_add_both(
     both: lariat_both_fn,
     user_data: *mut c_void,
 ) -> lariat_status {
-    add_both(deferred, both, convert::borrowed(user_data))
+    add_both(deferred, both, || convert::borrowed(user_data))
 }
 
 /// The same as lariat_deferred_add_both, with user_data owned by the library from here on: freed as by
@@ -166,11 +177,12 @@ pub extern "C" fn lariat_deferred_add_both_full(
     user_data: *mut c_void,
     free_user_data: lariat_free_fn,
 ) -> lariat_status {
-    add_both(deferred, both, convert::owned(user_data, free_user_data))
+    add_both(deferred, both, || convert::owned(user_data, free_user_data))
 }
 
 #[inline(always)]
-fn add_both(deferred: *mut lariat_deferred, both: lariat_both_fn, data: Owned) -> lariat_status {
+fn add_both(deferred: *mut lariat_deferred, both: lariat_both_fn, data: impl FnOnce() -> Owned) -> lariat_status {
+    let data = data();
     guard::on(deferred, move |deferred| {
         let both = convert::required("both", convert::both_fn(both))?;
         chain::add_both(deferred, both, data)
@@ -211,16 +223,13 @@ pub extern "C" fn lariat_deferred_add_timeout(deferred: *mut lariat_deferred, se
 /// thread    the reactor's.
 /// Twisted   Deferred.chainDeferred.
 #[unsafe(no_mangle)]
-pub extern "C" fn lariat_deferred_chain(
-    deferred: *mut lariat_deferred,
-    target: *mut lariat_deferred,
-) -> lariat_status {
+pub extern "C" fn lariat_deferred_chain(deferred: *mut lariat_deferred, target: *mut lariat_deferred) -> lariat_status {
     guard::on(deferred, |deferred| outcome::chain(deferred, handles::get::<Deferred>(Word::new(target))?))
 }
 
-/// Says that nobody wants the result any more. A Deferred that waits for another cancels that one; else its canceller is
-/// told; and unless that fires it, it fires with LARIAT_ERR_CANCELLED. Does nothing once it has fired. Legal after the
-/// release, too.
+/// Says that nobody wants the result any more. A Deferred that waits for another cancels that one; else its canceller
+/// is told; and unless that fires it, it fires with LARIAT_ERR_CANCELLED. Does nothing once it has fired. Legal after
+/// the release, too.
 ///
 /// thread   the reactor's. Callbacks come from inside this call.
 /// Twisted  Deferred.cancel.

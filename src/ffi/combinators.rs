@@ -15,8 +15,7 @@ pub const LARIAT_LIST_FIRE_ON_ONE_FAILURE: i32 = 2;
 /// A list handles the failures of its elements; without this they are reported as unhandled, too.
 pub const LARIAT_LIST_CONSUME_FAILURES: i32 = 4;
 
-const FLAGS: i32 =
-    LARIAT_LIST_FIRE_ON_ONE_SUCCESS | LARIAT_LIST_FIRE_ON_ONE_FAILURE | LARIAT_LIST_CONSUME_FAILURES;
+const FLAGS: i32 = LARIAT_LIST_FIRE_ON_ONE_SUCCESS | LARIAT_LIST_FIRE_ON_ONE_FAILURE | LARIAT_LIST_CONSUME_FAILURES;
 
 const _: () = assert!(
     LARIAT_LIST_FIRE_ON_ONE_SUCCESS == combine::ONE_SUCCESS
@@ -25,8 +24,8 @@ const _: () = assert!(
 );
 
 /// Waits for several Deferreds: fires with a lariat_results that has the value or the failure of each, in the order
-/// given, whatever order they came in. An empty list fires at once, except when it waits for one success. Cancelling it
-/// cancels those that have not fired.
+/// given, whatever order they came in. An empty list fires at once, except when it waits for one success. Cancelling
+/// it cancels those that have not fired.
 ///
 /// deferreds  of the reactor; handed over: released for the caller, all of them, or none when this fails. May be NULL
 ///            if count is 0.
@@ -48,7 +47,7 @@ pub extern "C" fn lariat_deferred_list(
         if flags & !FLAGS != 0 {
             return Err(invalid(format_args!("flags is {flags}, of which {} is no flag", flags & !FLAGS)));
         }
-        combine::list(reactor, convert::handles("deferreds", deferreds, count)?, flags)
+        combine::list(reactor, convert::handle_array("deferreds", deferreds, count)?, flags)
     })
 }
 
@@ -69,12 +68,12 @@ pub extern "C" fn lariat_deferred_gather(
     deferreds: *const *mut lariat_deferred,
     count: usize,
 ) -> *mut lariat_deferred {
-    guard::on(reactor, |reactor| combine::gather(reactor, convert::handles("deferreds", deferreds, count)?))
+    guard::on(reactor, |reactor| combine::gather(reactor, convert::handle_array("deferreds", deferreds, count)?))
 }
 
-/// Waits for the first value of several Deferreds and cancels the others: fires with a lariat_results that has it alone,
-/// its index told by lariat_results_index. If all fail it fails with LARIAT_ERR_ALL_FAILED, and lariat_failure_results
-/// tells why. All failures count as handled. Cancelling it cancels those that have not fired.
+/// Waits for the first value of several Deferreds and cancels the others: fires with a lariat_results that has it
+/// alone, its index told by lariat_results_index. If all fail it fails with LARIAT_ERR_ALL_FAILED, and
+/// lariat_failure_results tells why. All failures count as handled. Cancelling it cancels those that have not fired.
 ///
 /// deferreds  of the reactor; handed over: released for the caller, all of them, or none when this fails. May be NULL
 ///            if count is 0.
@@ -89,7 +88,7 @@ pub extern "C" fn lariat_deferred_race(
     deferreds: *const *mut lariat_deferred,
     count: usize,
 ) -> *mut lariat_deferred {
-    guard::on(reactor, |reactor| combine::race(reactor, convert::handles("deferreds", deferreds, count)?))
+    guard::on(reactor, |reactor| combine::race(reactor, convert::handle_array("deferreds", deferreds, count)?))
 }
 
 /// Tells how many results there are. They live as long as the Deferred whose value they are, or, once they are taken,
@@ -152,8 +151,8 @@ pub extern "C" fn lariat_results_index(results: *const lariat_results) -> i64 {
     guard::on(results, |results| Ok(Index((*results).index())))
 }
 
-/// Frees results that were taken by lariat_deferred_take or lariat_results_take, with the values that nobody took. Those
-/// that were not taken are the library's to free.
+/// Frees results that were taken by lariat_deferred_take or lariat_results_take, with the values that nobody took.
+/// Those that were not taken are the library's to free.
 ///
 /// thread  the reactor's.
 #[unsafe(no_mangle)]

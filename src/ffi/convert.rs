@@ -164,7 +164,7 @@ fn check_array<T>(name: &str, array: *const T, length: usize) -> Result {
 }
 
 /// The handles in an array of C.
-pub fn handles<H>(name: &str, array: *const *mut H, count: usize) -> Result<Vec<Word>> {
+pub fn handle_array<H>(name: &str, array: *const *mut H, count: usize) -> Result<Vec<Word>> {
     check_array(name, array, count)?;
     let mut words = Vec::new();
     words.try_reserve(count).map_err(|_| Status::ERR_NO_MEMORY)?;
@@ -176,7 +176,7 @@ pub fn handles<H>(name: &str, array: *const *mut H, count: usize) -> Result<Vec<
 }
 
 /// Copies handles into an array of C, as many as there is room for, and says how many there are.
-pub fn list_handles<H>(
+pub fn write_handles<H>(
     name: &str,
     (array, capacity): (*mut *mut H, usize),
     count: *mut usize,

@@ -11,7 +11,8 @@ use std::ffi::c_void;
 /// Makes a cooperator, which shares some of every turn among its tasks, step by step in rounds.
 ///
 /// budget_seconds  real time that its tasks may use in a turn, 0 or more, or INFINITY; 0: one step a turn.
-/// returns         the cooperator, to be freed by lariat_cooperator_free or with its scope or reactor; NULL on failure.
+/// returns         the cooperator, to be freed by lariat_cooperator_free or with its scope or reactor; NULL on
+///                 failure.
 /// thread          the reactor's.
 /// Twisted         task.Cooperator.
 #[unsafe(no_mangle)]
@@ -37,8 +38,9 @@ pub extern "C" fn lariat_cooperator_cooperate(
     cooperate(cooperator, r#fn, convert::borrowed(user_data))
 }
 
-/// The same as lariat_cooperator_cooperate, with user_data owned by the library from here on: free_user_data(user_data)
-/// is called exactly once, when the task is over and its step has returned, or before this returns NULL.
+/// The same as lariat_cooperator_cooperate, with user_data owned by the library from here on:
+/// free_user_data(user_data) is called exactly once, when the task is over and its step has returned, or before this
+/// returns NULL.
 ///
 /// free_user_data  may be NULL.
 /// thread          the reactor's.
@@ -79,8 +81,8 @@ pub extern "C" fn lariat_cooperator_free(cooperator: *mut lariat_cooperator) -> 
 /// Asks to be told of the end of a task. Any number may ask.
 ///
 /// returns  a Deferred that fires when the task is done, with the task's handle as its value, or fails: with the code
-///          that its step returned, with the failure that it waited for, with LARIAT_ERR_CANCELLED when it is stopped, or
-///          with LARIAT_ERR_CLOSED when its cooperator is freed; NULL on failure.
+///          that its step returned, with the failure that it waited for, with LARIAT_ERR_CANCELLED when it is stopped,
+///          or with LARIAT_ERR_CLOSED when its cooperator is freed; NULL on failure.
 /// thread   the reactor's.
 /// Twisted  CooperativeTask.whenDone.
 #[unsafe(no_mangle)]
@@ -91,8 +93,8 @@ pub extern "C" fn lariat_cooperative_task_when_done(task: *mut lariat_cooperativ
 /// Inside its step: has a task wait; no step comes until the Deferred has fired. Its failure ends the task.
 ///
 /// deferred  of the same reactor; handed over: released for the caller, unless this fails.
-/// errors    LARIAT_ERR_INVALID_STATE outside of a step of the task; LARIAT_ERR_ALREADY_WAITED or LARIAT_ERR_RELEASED when
-///           deferred was handed over or released; LARIAT_ERR_WRONG_REACTOR.
+/// errors    LARIAT_ERR_INVALID_STATE outside of a step of the task; LARIAT_ERR_ALREADY_WAITED or LARIAT_ERR_RELEASED
+///           when deferred was handed over or released; LARIAT_ERR_WRONG_REACTOR.
 /// thread    the reactor's.
 /// Twisted   a Deferred from the task's iterator.
 #[unsafe(no_mangle)]
@@ -115,8 +117,8 @@ pub extern "C" fn lariat_cooperative_task_pause(task: *mut lariat_cooperative_ta
 
 /// Takes one pause of a task back.
 ///
-/// errors   LARIAT_ERR_INVALID_STATE when it is not paused; LARIAT_ERR_ALREADY_CALLED when it has ended, inside its last
-///          step.
+/// errors   LARIAT_ERR_INVALID_STATE when it is not paused; LARIAT_ERR_ALREADY_CALLED when it has ended, inside its
+///          last step.
 /// thread   the reactor's.
 /// Twisted  CooperativeTask.resume.
 #[unsafe(no_mangle)]

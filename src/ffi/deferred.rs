@@ -219,8 +219,8 @@ pub extern "C" fn lariat_deferred_callback(deferred: *mut lariat_deferred, value
 }
 
 /// The same as lariat_deferred_callback, with the value owned by the library from here on: free_value(value) is called
-/// when the Deferred that it ends up in is reclaimed, unless somebody takes it; or before this returns, when it fails or
-/// is swallowed.
+/// when the Deferred that it ends up in is reclaimed, unless somebody takes it; or before this returns, when it fails
+/// or is swallowed.
 ///
 /// free_value  may be NULL.
 /// thread      the reactor's.
@@ -270,7 +270,8 @@ fn callback_later(deferred: *mut lariat_deferred, seconds: f64, value: Owned) ->
     guard::on(deferred, move |deferred| later::callback_later(deferred, convert::delay("seconds", seconds)?, value))
 }
 
-/// Fires a Deferred with a failure: its errbacks run before this returns, as far as they can. The worker's end is over.
+/// Fires a Deferred with a failure: its errbacks run before this returns, as far as they can. The worker's end is
+/// over.
 ///
 /// code     not 0: negative one of lariat's, positive the program's own.
 /// message  UTF-8, copied; may be NULL: the code's own text.

@@ -25,8 +25,9 @@ pub extern "C" fn lariat_deferred_callback_from_thread(
     callback_from_thread(deferred, convert::borrowed(value))
 }
 
-/// The same as lariat_deferred_callback_from_thread, with the value owned by the library from here on: free_value(value)
-/// is called as by lariat_deferred_callback_full, on the reactor's thread; or before this fails, on the calling one.
+/// The same as lariat_deferred_callback_from_thread, with the value owned by the library from here on:
+/// free_value(value) is called as by lariat_deferred_callback_full, on the reactor's thread; or before this fails, on
+/// the calling one.
 ///
 /// free_value  may be NULL.
 /// thread      any.

@@ -59,8 +59,8 @@ fn new(reactor: *mut lariat_reactor, function: lariat_looping_fn, data: Owned) -
 ///
 /// interval_seconds  0 to 1e9; 0: once a turn.
 /// now               1: the first call comes from inside this one; 0: after the first interval.
-/// returns           a Deferred that fires when the loop is stopped, with the looping call as its value, or fails with the
-///                   failure of fn's Deferred, or with LARIAT_ERR_CLOSED when it is freed; NULL on failure.
+/// returns           a Deferred that fires when the loop is stopped, with the looping call as its value, or fails with
+///                   the failure of fn's Deferred, or with LARIAT_ERR_CLOSED when it is freed; NULL on failure.
 /// errors            LARIAT_ERR_INVALID_STATE when it is running.
 /// thread            the reactor's.
 /// Twisted           LoopingCall.start.
@@ -119,8 +119,8 @@ pub extern "C" fn lariat_looping_call_count(looping_call: *mut lariat_looping_ca
     guard::on(looping_call, |looping| Ok(looping_call::count(looping)))
 }
 
-/// Ends a looping call: if it is running, its Deferred fails with LARIAT_ERR_CLOSED, from inside this call. Its handle is
-/// stale from here on; inside its own function, once that has returned.
+/// Ends a looping call: if it is running, its Deferred fails with LARIAT_ERR_CLOSED, from inside this call. Its handle
+/// is stale from here on; inside its own function, once that has returned.
 ///
 /// thread  the reactor's.
 #[unsafe(no_mangle)]

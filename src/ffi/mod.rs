@@ -1,8 +1,8 @@
 //! The C API, one file a noun: convert, call, convert. The doc comments here are the public header.
 //!
-//! An export looks its handle up and runs its body through `guard`, which turns errors and panics into answers; it takes
-//! apart what C hands over, and puts together what C gets back, through `convert` and `structs`. The exports take plain
-//! pointers of C: what only C can vouch for is said in `convert`.
+//! An export looks its handle up and runs its body through `guard`, which turns errors and panics into answers; it
+//! takes apart what C hands over, and puts together what C gets back, through `convert` and `structs`. The exports
+//! take plain pointers of C: what only C can vouch for is said in `convert`.
 
 #![allow(non_camel_case_types, reason = "types are named as C names them")]
 

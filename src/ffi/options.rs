@@ -45,7 +45,7 @@ pub struct lariat_reactor_options {
     pub thread_pool_size: u32,
     /// A pool thread without work ends after so many seconds, or INFINITY; default 30.
     pub thread_idle_seconds: f64,
-    /// How many seconds lariat_reactor_free and lariat_scope_end wait for running jobs at most, or INFINITY; default 5.
+    /// Seconds that lariat_reactor_free and lariat_scope_end wait for running jobs at most, or INFINITY; default 5.
     pub shutdown_seconds: f64,
     /// A callback that takes longer is reported to slow_callback; 0: none is (default).
     pub slow_callback_seconds: f64,
@@ -128,10 +128,7 @@ unsafe impl Versioned for lariat_reactor_options {
 /// struct_size  sizeof(lariat_reactor_options).
 /// thread       any.
 #[unsafe(no_mangle)]
-pub extern "C" fn lariat_reactor_options_init(
-    options: *mut lariat_reactor_options,
-    struct_size: u32,
-) -> lariat_status {
+pub extern "C" fn lariat_reactor_options_init(options: *mut lariat_reactor_options, struct_size: u32) -> lariat_status {
     guard::alone(|| structs::init("options", options, struct_size))
 }
 

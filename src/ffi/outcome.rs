@@ -100,9 +100,9 @@ pub extern "C" fn lariat_deferred_refail(deferred: *mut lariat_deferred) -> *mut
     guard::on(deferred, |deferred| outcome::record_refail(deferred).map(null))
 }
 
-/// Makes the result of another Deferred the outcome of the running callback: the chain waits until it is there, and the
-/// result moves over with its free function. So return lariat_deferred_wait_for(deferred, fetch(reactor, url)) is right
-/// whether fetch starts or not.
+/// Makes the result of another Deferred the outcome of the running callback: the chain waits until it is there, and
+/// the result moves over with its free function. So return lariat_deferred_wait_for(deferred, fetch(reactor, url)) is
+/// right whether fetch starts or not.
 ///
 /// deferred  the one whose callback is running.
 /// other     of the same reactor; handed over: released for the caller. NULL fails the chain with this thread's last
@@ -113,10 +113,7 @@ pub extern "C" fn lariat_deferred_refail(deferred: *mut lariat_deferred) -> *mut
 /// thread    the reactor's.
 /// Twisted   returning a Deferred.
 #[unsafe(no_mangle)]
-pub extern "C" fn lariat_deferred_wait_for(
-    deferred: *mut lariat_deferred,
-    other: *mut lariat_deferred,
-) -> *mut c_void {
+pub extern "C" fn lariat_deferred_wait_for(deferred: *mut lariat_deferred, other: *mut lariat_deferred) -> *mut c_void {
     guard::on(deferred, |deferred| outcome::record_wait(deferred, Word::new(other)).map(null))
 }
 
@@ -124,8 +121,8 @@ pub extern "C" fn lariat_deferred_wait_for(
 /// Outside of callbacks it takes that of a Deferred that has fired.
 ///
 /// returns  the value, now the caller's; NULL if it is NULL, if there is a failure, or on failure.
-/// errors   LARIAT_ERR_NOT_CALLED while there is no value; LARIAT_ERR_RELEASED outside of its callbacks, once the waiter
-///          has released it or handed it over.
+/// errors   LARIAT_ERR_NOT_CALLED while there is no value; LARIAT_ERR_RELEASED outside of its callbacks, once the
+///          waiter has released it or handed it over.
 /// thread   the reactor's.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_deferred_take(deferred: *mut lariat_deferred) -> *mut c_void {

@@ -16,11 +16,7 @@ use std::ffi::c_void;
 /// thread       the reactor's.
 /// Twisted      DeferredQueue.
 #[unsafe(no_mangle)]
-pub extern "C" fn lariat_queue_new(
-    reactor: *mut lariat_reactor,
-    max_size: i64,
-    max_backlog: i64,
-) -> *mut lariat_queue {
+pub extern "C" fn lariat_queue_new(reactor: *mut lariat_reactor, max_size: i64, max_backlog: i64) -> *mut lariat_queue {
     guard::on(reactor, |reactor| queue::open(reactor, limit("max_size", max_size)?, limit("max_backlog", max_backlog)?))
 }
 
@@ -43,8 +39,9 @@ pub extern "C" fn lariat_queue_put(queue: *mut lariat_queue, value: *mut c_void)
     guard::on(queue, |queue| queue::put(queue, convert::borrowed(value)))
 }
 
-/// The same as lariat_queue_put, with the value owned by the library from here on: free_value(value) is called when the
-/// Deferred that it ends up in is reclaimed, unless somebody takes it, when the queue is freed, or before this fails.
+/// The same as lariat_queue_put, with the value owned by the library from here on: free_value(value) is called when
+/// the Deferred that it ends up in is reclaimed, unless somebody takes it, when the queue is freed, or before this
+/// fails.
 ///
 /// free_value  may be NULL.
 /// thread      the reactor's.

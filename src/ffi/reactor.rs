@@ -27,11 +27,11 @@ pub extern "C" fn lariat_reactor_new() -> *mut lariat_reactor {
 
 /// Makes a reactor of the calling thread.
 ///
-/// options  filled by lariat_reactor_options_init, then changed; copied. The user data in it is the library's from here
-///          on, where a free function comes with it, also when this fails.
+/// options  filled by lariat_reactor_options_init, then changed; copied. The user data in it is the library's from
+///          here on, where a free function comes with it, also when this fails.
 /// returns  the reactor, to be freed by lariat_reactor_free; NULL on failure.
-/// errors   LARIAT_ERR_INVALID_ARGUMENT for a field that is not what its comment asks for, or that is set but unknown to
-///          this version of the library; LARIAT_ERR_OS when the system has no descriptors left.
+/// errors   LARIAT_ERR_INVALID_ARGUMENT for a field that is not what its comment asks for, or that is set but unknown
+///          to this version of the library; LARIAT_ERR_OS when the system has no descriptors left.
 /// thread   any: it becomes the reactor's; of a simulated one, the simulation's.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_reactor_new_with_options(options: *const lariat_reactor_options) -> *mut lariat_reactor {
@@ -73,11 +73,12 @@ pub extern "C" fn lariat_reactor_adopt(reactor: *mut lariat_reactor) -> lariat_s
     guard::any_thread(reactor, |reactor, _| close::adopt(reactor))
 }
 
-/// Runs the reactor until it is stopped: the start-up triggers, turn after turn, the shutdown triggers. It may run again
-/// afterwards. A simulated one runs its whole simulation meanwhile.
+/// Runs the reactor until it is stopped: the start-up triggers, turn after turn, the shutdown triggers. It may run
+/// again afterwards. A simulated one runs its whole simulation meanwhile.
 ///
 /// errors   LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_INVALID_STATE with a manual clock;
-///          LARIAT_ERR_DEADLOCK when nothing can ever happen again in the simulation; LARIAT_ERR_OS when polling fails.
+///          LARIAT_ERR_DEADLOCK when nothing can ever happen again in the simulation; LARIAT_ERR_OS when polling
+///          fails.
 /// thread   the reactor's. All callbacks come from here.
 /// Twisted  IReactorCore.run.
 #[unsafe(no_mangle)]
@@ -85,12 +86,12 @@ pub extern "C" fn lariat_reactor_run(reactor: *mut lariat_reactor) -> lariat_sta
     guard::on(reactor, run::run)
 }
 
-/// Runs the reactor until nothing is left that could call back, or until it is stopped. Delayed calls, soon-calls, jobs
-/// and watchers with an interest count as left; Deferreds, locks and the like do not. No shutdown triggers run unless
-/// it is stopped. With a manual clock it does what is due.
+/// Runs the reactor until nothing is left that could call back, or until it is stopped. Delayed calls, soon-calls,
+/// jobs and watchers with an interest count as left; Deferreds, locks and the like do not. No shutdown triggers run
+/// unless it is stopped. With a manual clock it does what is due.
 ///
-/// errors   LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_OS when polling fails.
-/// thread   the reactor's. All callbacks come from here.
+/// errors  LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_OS when polling fails.
+/// thread  the reactor's. All callbacks come from here.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_reactor_run_until_idle(reactor: *mut lariat_reactor) -> lariat_status {
     guard::on(reactor, run::run_until_idle)
@@ -100,8 +101,8 @@ pub extern "C" fn lariat_reactor_run_until_idle(reactor: *mut lariat_reactor) ->
 /// goes on in the next frame, in order. The first frame starts the reactor.
 ///
 /// budget_seconds  real time, 0 or more, or INFINITY for a whole turn.
-/// returns         LARIAT_OK: a turn is complete; LARIAT_MORE: the budget ran out with work left; LARIAT_STOPPED: it has
-///                 stopped, and its shutdown triggers are done; negative: an error.
+/// returns         LARIAT_OK: a turn is complete; LARIAT_MORE: the budget ran out with work left; LARIAT_STOPPED: it
+///                 has stopped, and its shutdown triggers are done; negative: an error.
 /// errors          LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_OS when polling fails.
 /// thread          the reactor's. Callbacks come from here.
 #[unsafe(no_mangle)]
@@ -115,8 +116,8 @@ pub extern "C" fn lariat_reactor_run_frame(reactor: *mut lariat_reactor, budget_
 /// Makes one turn: calls from threads, soon-calls, due delayed calls, a poll, readiness. The first one starts the
 /// reactor.
 ///
-/// max_wait_seconds  how long the poll may wait, 0 or more, or INFINITY. It waits only when there is nothing to do, and
-///                   never with a manual clock; of a simulation, it is simulated time.
+/// max_wait_seconds  how long the poll may wait, 0 or more, or INFINITY. It waits only when there is nothing to do,
+///                   and never with a manual clock; of a simulation, it is simulated time.
 /// returns           LARIAT_OK, or LARIAT_STOPPED when the reactor has stopped; negative: an error.
 /// errors            LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_OS when polling fails.
 /// thread            the reactor's. Callbacks come from here.
@@ -213,9 +214,9 @@ pub extern "C" fn lariat_reactor_next_deadline(reactor: *mut lariat_reactor) -> 
 /// which then calls lariat_reactor_iterate with 0. On Linux delayed calls and queued calls make it readable too;
 /// elsewhere lariat_reactor_next_deadline tells how long to wait at most.
 ///
-/// fd       written: the reactor's, not to be read from or closed.
-/// errors   LARIAT_ERR_NOT_SUPPORTED on Windows and when simulated.
-/// thread   the reactor's.
+/// fd      written: the reactor's, not to be read from or closed.
+/// errors  LARIAT_ERR_NOT_SUPPORTED on Windows and when simulated.
+/// thread  the reactor's.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_reactor_backend_fd(reactor: *mut lariat_reactor, fd: *mut lariat_socket) -> lariat_status {
     guard::on(reactor, |reactor| {

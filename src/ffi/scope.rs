@@ -14,8 +14,8 @@ pub extern "C" fn lariat_scope_new(reactor: *mut lariat_reactor) -> *mut lariat_
     guard::on(reactor, scopes::open)
 }
 
-/// Has what is made from here on join the scope, until lariat_scope_leave or the return of the callback that entered it.
-/// Enters nest. What is made in a callback of a member joins its scope by itself.
+/// Has what is made from here on join the scope, until lariat_scope_leave or the return of the callback that entered
+/// it. Enters nest. What is made in a callback of a member joins its scope by itself.
 ///
 /// thread  the reactor's.
 #[unsafe(no_mangle)]

@@ -9,13 +9,13 @@ use std::ffi::c_char;
 ///
 /// A call with a handle may answer, first of all and in this order: LARIAT_ERR_INVALID_ARGUMENT (the handle is NULL),
 /// LARIAT_ERR_INVALID_HANDLE (not a handle), LARIAT_ERR_FORKED, LARIAT_ERR_PANIC, LARIAT_ERR_WRONG_THREAD,
-/// LARIAT_ERR_INVALID_HANDLE (of another kind), LARIAT_ERR_STALE_HANDLE. A call that makes or keeps something may answer
-/// LARIAT_ERR_NO_MEMORY, and LARIAT_ERR_CLOSED while its reactor is being freed; one with other arguments answers
-/// LARIAT_ERR_INVALID_ARGUMENT when one of them is not what its comment asks for, before anything is kept or done. The
-/// comments below list only what comes beside these.
+/// LARIAT_ERR_INVALID_HANDLE (of another kind), LARIAT_ERR_STALE_HANDLE. A call that makes or keeps something may
+/// answer LARIAT_ERR_NO_MEMORY, and LARIAT_ERR_CLOSED while its reactor is being freed; one with other arguments
+/// answers LARIAT_ERR_INVALID_ARGUMENT when one of them is not what its comment asks for, before anything is kept or
+/// done. The comments below list only what comes beside these.
 ///
-/// A call that returns a handle or a pointer returns NULL when it fails, one that returns seconds a NaN; lariat_last_error
-/// then tells the status.
+/// A call that returns a handle or a pointer returns NULL when it fails, one that returns seconds a NaN;
+/// lariat_last_error then tells the status.
 pub type lariat_status = i32;
 
 /// It worked.
@@ -150,7 +150,8 @@ pub extern "C" fn lariat_last_error_message() -> *const c_char {
 /// Tells the name of a status.
 ///
 /// status   any number.
-/// returns  such as "LARIAT_ERR_CLOSED"; for a number that is no status, words that say so. Never NULL, valid for ever.
+/// returns  such as "LARIAT_ERR_CLOSED"; for a number that is no status, words that say so. Never NULL, valid for
+///          ever.
 /// thread   any.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_status_name(status: lariat_status) -> *const c_char {

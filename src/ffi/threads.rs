@@ -41,8 +41,8 @@ pub extern "C" fn lariat_reactor_call_in_thread(
 }
 
 /// The same as lariat_reactor_call_in_thread, with user_data owned by the library from here on:
-/// free_user_data(user_data) is called exactly once, on the reactor's thread: after the call, when it is not to be made
-/// any more, or before this fails. If the call outlasts the reactor's free, it is freed on the pool thread.
+/// free_user_data(user_data) is called exactly once, on the reactor's thread: after the call, when it is not to be
+/// made any more, or before this fails. If the call outlasts the reactor's free, it is freed on the pool thread.
 ///
 /// free_user_data  may be NULL.
 /// thread          the reactor's.

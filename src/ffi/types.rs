@@ -1,4 +1,4 @@
-//! The opaque types behind handles, and the types of callbacks.
+//! Callbacks: the types of the functions that the library calls.
 
 use super::status::lariat_status;
 use crate::deferred::Deferred;
@@ -13,8 +13,9 @@ use crate::handles::Body;
 use crate::reactor::{Reactor, scopes::Scope, simulation::Simulation, timers::DelayedCall, watch::Watcher};
 use std::ffi::{c_char, c_void};
 
-/// A reactor: one thread's event loop, its clock, and the owner of all that is made through it. From lariat_reactor_new
-/// to lariat_reactor_free. As every handle it is a token that the library looks up, never an address that it follows.
+/// A reactor: one thread's event loop, its clock, and the owner of all that is made through it. From
+/// lariat_reactor_new to lariat_reactor_free. As every handle it is a token that the library looks up, never an
+/// address that it follows.
 pub struct lariat_reactor {
     _private: [u8; 0],
 }
@@ -34,14 +35,14 @@ pub struct lariat_watcher {
     _private: [u8; 0],
 }
 
-/// A result that is not there yet, and the callbacks that wait for it. It has two ends: the waiter's is over when it is
-/// released or handed over, the worker's when it is fired or abandoned.
+/// A result that is not there yet, and the callbacks that wait for it. It has two ends: the waiter's is over when it
+/// is released or handed over, the worker's when it is fired or abandoned.
 pub struct lariat_deferred {
     _private: [u8; 0],
 }
 
-/// Why there is no result: a code, a message, the system's error number, a payload. Valid until the callback that got it
-/// returns, unless kept by lariat_failure_keep.
+/// Why there is no result: a code, a message, the system's error number, a payload. Valid until the callback that got
+/// it returns, unless kept by lariat_failure_keep.
 pub struct lariat_failure {
     _private: [u8; 0],
 }
@@ -113,7 +114,7 @@ pub type lariat_call_fn = Option<extern "C" fn(user_data: *mut c_void)>;
 /// Frees what the library was given to own: user data, a value or a payload. Called exactly once, on the reactor's
 /// thread, or on the caller's when the call that it was given to fails.
 ///
-/// data       what came with the function; NULL too, if that is what came.
+/// data  what came with the function; NULL too, if that is what came.
 pub type lariat_free_fn = Option<extern "C" fn(data: *mut c_void)>;
 
 /// A callback in the chain of a Deferred, on the reactor's thread: gets the present value.
@@ -125,8 +126,8 @@ pub type lariat_free_fn = Option<extern "C" fn(data: *mut c_void)>;
 pub type lariat_callback_fn =
     Option<extern "C" fn(deferred: *mut lariat_deferred, value: *mut c_void, user_data: *mut c_void) -> *mut c_void>;
 
-/// An errback in the chain of a Deferred, on the reactor's thread: gets the present failure, which it handles unless it
-/// records another one.
+/// An errback in the chain of a Deferred, on the reactor's thread: gets the present failure, which it handles unless
+/// it records another one.
 ///
 /// deferred   the Deferred whose chain runs: for lariat_deferred_refail, _fail, _wait_for and _return.
 /// failure    valid until the function returns, unless kept.
@@ -173,7 +174,8 @@ pub type lariat_trigger_fn = Option<extern "C" fn(user_data: *mut c_void) -> *mu
 ///
 /// looping_call  the looping call: for lariat_looping_call_count and _stop.
 /// user_data     as given with the function.
-/// returns       NULL: this time is done; or a Deferred, handed over: done when it has fired; its failure ends the loop.
+/// returns       NULL: this time is done; or a Deferred, handed over: done when it has fired; its failure ends the
+///               loop.
 pub type lariat_looping_fn =
     Option<extern "C" fn(looping_call: *mut lariat_looping_call, user_data: *mut c_void) -> *mut lariat_deferred>;
 
@@ -188,10 +190,10 @@ pub type lariat_step_fn =
 /// Told, on the reactor's thread, that a watched descriptor is ready; once a turn for as long as it is.
 ///
 /// watcher    the watcher of the descriptor.
-/// readiness  LARIAT_READABLE, LARIAT_WRITABLE or both: of those that it asks for. An end or an error counts as either.
+/// readiness  LARIAT_READABLE, LARIAT_WRITABLE or both: of those that it asks for. An end or an error counts as
+///            either.
 /// user_data  as given with the function.
-pub type lariat_ready_fn =
-    Option<extern "C" fn(watcher: *mut lariat_watcher, readiness: i32, user_data: *mut c_void)>;
+pub type lariat_ready_fn = Option<extern "C" fn(watcher: *mut lariat_watcher, readiness: i32, user_data: *mut c_void)>;
 
 /// A job, on a pool thread.
 ///

@@ -1,4 +1,4 @@
-//! Versions: of the library, and of the ABI that a header was made for.
+//! Versions of the library and of its ABI.
 
 use super::convert::invalid;
 use super::guard::{self, Text};

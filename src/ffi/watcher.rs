@@ -37,8 +37,8 @@ pub extern "C" fn lariat_reactor_watch(
 }
 
 /// The same as lariat_reactor_watch, with user_data owned by the library from here on: free_user_data(user_data) is
-/// called exactly once, when the watcher is stopped and its callback has returned, when its scope ends, when the reactor
-/// is freed, or before this returns NULL.
+/// called exactly once, when the watcher is stopped and its callback has returned, when its scope ends, when the
+/// reactor is freed, or before this returns NULL.
 ///
 /// free_user_data  may be NULL.
 /// thread          the reactor's.
@@ -54,8 +54,8 @@ pub extern "C" fn lariat_reactor_watch_full(
     watch_with(reactor, fd, interest, r#fn, convert::owned(user_data, free_user_data))
 }
 
-/// The same as lariat_reactor_watch, but queues an event, LARIAT_EVENT_READY, instead of calling. One event of a watcher
-/// waits at a time: it is looked at again when the host has gone on to the next event.
+/// The same as lariat_reactor_watch, but queues an event, LARIAT_EVENT_READY, instead of calling. One event of a
+/// watcher waits at a time: it is looked at again when the host has gone on to the next event.
 ///
 /// tag     any number; comes back in the event.
 /// thread  the reactor's.
@@ -116,7 +116,7 @@ pub extern "C" fn lariat_reactor_watchers(
 ) -> lariat_status {
     guard::on(reactor, |reactor| {
         let all = || reactor.pools.all::<Watcher>().into_iter().map(Item::word).collect();
-        convert::list_handles("watchers", (watchers, capacity), count, all)
+        convert::write_handles("watchers", (watchers, capacity), count, all)
     })
 }
 

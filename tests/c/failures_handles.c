@@ -598,6 +598,7 @@ TEST(f11_freed_inside_a_deferreds_callbacks) {
     lariat_deferred *deferred = lariat_deferred_new_with_canceller(running, free_in_canceller, NULL);
     CHECK_OK(lariat_deferred_add_both(deferred, free_in_both, NULL));
     CHECK_OK(lariat_deferred_cancel(deferred));
+    CHECK_OK(lariat_deferred_abandon(deferred));
     CHECK_INT(refusals, 2);
     CHECK_OK(lariat_deferred_add_callback(deferred, free_in_callback, NULL));
     CHECK_OK(lariat_deferred_release(deferred));

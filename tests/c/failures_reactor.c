@@ -513,8 +513,9 @@ TEST(f12_freed_with_deferreds) {
         lariat_deferred *elements[2] = {lariat_deferred_new(reactor), lariat_deferred_new(reactor)};
         lariat_deferred *outer = lariat_deferred_new_succeeded(reactor, NULL), *target = lariat_deferred_new(reactor);
         lariat_lock *lock = lariat_lock_new(reactor);
-        lariat_semaphore *semaphore = lariat_semaphore_new(reactor, 0);
+        lariat_semaphore *semaphore = lariat_semaphore_new(reactor, 1);
         CHECK_OK(lariat_deferred_release(lariat_lock_acquire(lock)));
+        CHECK_OK(lariat_deferred_release(lariat_semaphore_acquire(semaphore)));
         CHECK_OK(lariat_deferred_add_callback(outer, wait_for_it, lariat_deferred_new(reactor)));
         CHECK_OK(lariat_deferred_chain(lariat_deferred_new(reactor), target));
         lariat_deferred *waits[WAITS] = {
