@@ -136,6 +136,10 @@ fn remove_entries(deferred: DeferredItem, scope: u32) {
                 *entry = Entry::None;
             }
             Entry::Event { scope: of, .. } if of == scope => *entry = Entry::None,
+            Entry::Timeout { scope: of, timer } if of == scope => {
+                super::later::stop_timer(timer);
+                *entry = Entry::None;
+            }
             Entry::Free(free) => {
                 if let Some(data) = pending.take() {
                     freed.push(Owned::new(data, Some(free)));

@@ -24,9 +24,11 @@ impl Agenda {
     #[inline]
     pub(super) fn settle(&mut self) {
         while let Some(step) = self.0.pop() {
+            // What came in between may have ended it.
             match step {
-                Step::Run(deferred) => run(deferred, self),
-                Step::Cancel(deferred) => super::cancel::cancel_one(deferred, self),
+                Step::Run(deferred) if deferred.is_alive() => run(deferred, self),
+                Step::Cancel(deferred) if deferred.is_alive() => super::cancel::cancel_one(deferred, self),
+                _ => {}
             }
         }
     }
@@ -112,8 +114,9 @@ fn fire(deferred: DeferredItem, outcome: Outcome) -> Result {
         return refused;
     }
     deferred.set(WORKER_GONE);
+    let reactor = deferred.root();
     settle_with(deferred, outcome);
-    Ok(())
+    if reactor.is_poisoned() { Err(Status::ERR_PANIC) } else { Ok(()) }
 }
 
 /// A fire that comes second: swallowed after a cancellation, else an error. Either way the worker is done.
@@ -343,7 +346,7 @@ fn run_entries(deferred: DeferredItem, agenda: &mut Agenda) {
             }
             Entry::None | Entry::Free(_) => {}
             Entry::Event { tag, .. } => queue_event(deferred, tag),
-            Entry::Timeout { timer } => later::reached_timeout(deferred, timer),
+            Entry::Timeout { timer, .. } => later::reached_timeout(deferred, timer),
             Entry::Element { list, index } => combine::element_done(deferred, list, index, agenda),
             Entry::Inside { inside, data } => inside(deferred, data, agenda),
         }
@@ -446,8 +449,11 @@ fn report_unhandled(reactor: ReactorItem, word: Word) {
 }
 
 /// Whether it has fired.
-pub fn is_called(deferred: DeferredItem) -> bool {
-    deferred.has(CALLED)
+pub fn is_called(deferred: DeferredItem) -> Result<bool> {
+    if deferred.has(RELEASED) && !deferred.has(RUNNING) {
+        return Err(Status::ERR_RELEASED);
+    }
+    Ok(deferred.has(CALLED))
 }
 
 /// The present result: whether it is a failure, and the word. None while there is none.
@@ -460,7 +466,7 @@ pub fn result(deferred: DeferredItem) -> Result<Option<(bool, Word)>> {
 }
 
 /// What `when_over` tells: a value, taken out, or a failure's code and words.
-pub type Told = std::result::Result<Word, (i32, Option<String>)>;
+pub type Told = std::result::Result<Owned, (i32, Option<String>)>;
 
 /// Hands the Deferred over to a function of the library's own that is told the result.
 pub fn when_over(deferred: DeferredItem, tell: Box<dyn FnOnce(Told)>) -> Result {
@@ -477,7 +483,7 @@ pub fn when_over(deferred: DeferredItem, tell: Box<dyn FnOnce(Told)>) -> Result 
 fn tell_result(deferred: DeferredItem, _: Word, _: &mut Agenda) {
     let Some(tell) = deferred.with_extra(|extra| extra.tell.take()).flatten() else { return };
     match take_result(deferred) {
-        Outcome::Value(value) => tell(Ok(value.into_parts().0)),
+        Outcome::Value(value) => tell(Ok(value)),
         Outcome::Failure(word) => {
             let failure = handles::get::<failure::Failure>(word);
             tell(Err(failure.map_or((Status::ERR_NO_MEMORY.0, None), |failure| (failure.code(), failure.own_message()))));

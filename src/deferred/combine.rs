@@ -51,7 +51,7 @@ pub fn list(reactor: ReactorItem, words: Vec<Word>, flags: i32) -> Result<Deferr
     results.resize_with(count, OneResult::default);
     list.set(IS_LIST);
     list.with_new_extra(|extra| extra.list = Some(List { elements: words, results, waiting: count, flags }));
-    if count == 0 && flags & ONE_SUCCESS == 0 {
+    if count == 0 && (flags & ONE_SUCCESS == 0 || flags & RACE != 0) {
         let mut agenda = Agenda::default();
         fire_whole(list, &mut agenda);
         agenda.settle();
@@ -107,7 +107,7 @@ pub(super) fn element_done(element: DeferredItem, list: Word, index: u32, agenda
     let succeeded = !element.has(FAILED);
     let one = if succeeded || index & CONSUMED != 0 {
         match take_result(element) {
-            Outcome::Value(value) => OneResult { value, failure: Owned::default() },
+            Outcome::Value(value) => OneResult { value, failure: Owned::default(), done: true },
             Outcome::Failure(word) => results::failed(word),
         }
     } else {
@@ -148,15 +148,12 @@ fn fire_value(list: DeferredItem, value: Result<Owned>, agenda: &mut Agenda) {
 /// The first success: the others' results are nobody's any more, and the rest of a race is cancelled.
 fn fire_with_one(list: DeferredItem, index: usize, flags: i32, agenda: &mut Agenda) {
     let state = take_list(list);
-    let mut results = state.results;
-    let one = std::mem::take(&mut results[index]);
-    fire_value(list, results::make(list.root(), vec![one], index as i64), agenda);
+    fire_value(list, results::make(list.root(), state.results, index as i64), agenda);
     if flags & RACE != 0 {
         // The agenda does the newest first: the others end before the race is told, as in Twisted.
         let others = state.elements.into_iter().rev().filter_map(|word| handles::get::<Deferred>(word).ok());
         others.for_each(|other| agenda.push(Step::Cancel(other)));
     }
-    drop(results);
 }
 
 fn fire_failed(list: DeferredItem, index: usize, agenda: &mut Agenda) {

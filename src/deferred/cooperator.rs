@@ -104,13 +104,13 @@ fn schedule(cooperator: Item<Cooperator>) -> Result {
 }
 
 /// One turn's share: steps, task by task, until the budget is spent.
-extern "C" fn turn(word: Word) {
+extern "C-unwind" fn turn(word: Word) {
     let Ok(cooperator) = handles::get::<Cooperator>(word) else { return };
-    cooperator.scheduled.set(false);
+    // It counts as scheduled until it knows whether anything is left.
     let end = platform::monotonic_nanoseconds().saturating_add(cooperator.budget.get());
     while cooperator.is_alive() {
         let next = cooperator.ready.borrow_mut().pop_front();
-        let Some(next) = next else { return };
+        let Some(next) = next else { break };
         if let Ok(task) = handles::get::<Task>(next) {
             task.queued.set(false);
             step(cooperator, task);
@@ -119,7 +119,11 @@ extern "C" fn turn(word: Word) {
             break;
         }
     }
-    if cooperator.is_alive() && !cooperator.ready.borrow().is_empty() {
+    if !cooperator.is_alive() {
+        return;
+    }
+    cooperator.scheduled.set(false);
+    if !cooperator.ready.borrow().is_empty() {
         // It fails only when memory is short; the next task that is added tries again.
         let _ = schedule(cooperator);
     }

@@ -123,7 +123,7 @@ fn free(failure: Item<Failure>) {
     }
 }
 
-extern "C" fn release_word(failure: Word) {
+extern "C-unwind" fn release_word(failure: Word) {
     let _ = release(failure);
 }
 

@@ -70,6 +70,9 @@ impl Gate {
 
 /// A new one with so many tokens.
 pub fn open<T: Gated>(reactor: ReactorItem, tokens: u32) -> Result<Item<T>> {
+    if tokens == 0 {
+        return Err(Status::ERR_INVALID_ARGUMENT.because("0 tokens: nobody could ever acquire one"));
+    }
     let gated = reactor.pools.alloc::<T>()?;
     if reactor.scope.get() != 0 {
         scopes::join(reactor, reactor.scope.get(), gated.word()).inspect_err(|_| reactor.pools.free(gated))?;
@@ -97,7 +100,7 @@ pub fn acquire<T: Gated>(gated: Item<T>) -> Result<DeferredItem> {
     Ok(deferred)
 }
 
-extern "C" fn stop_waiting<T: Gated>(deferred: Word, gated: Word) {
+extern "C-unwind" fn stop_waiting<T: Gated>(deferred: Word, gated: Word) {
     if let Ok(gated) = handles::get::<T>(gated) {
         gated.gate().waiting.borrow_mut().retain(|waiting| *waiting != deferred);
     }
@@ -145,7 +148,7 @@ fn cancel_through(deferred: DeferredItem) {
     }
 }
 
-extern "C" fn cancel_source(deferred: Word, _: Word) {
+extern "C-unwind" fn cancel_source(deferred: Word, _: Word) {
     let Ok(deferred) = handles::get::<Deferred>(deferred) else { return };
     let source = deferred.waits_on.get();
     if deferred.has(CHAIN_TARGET) && source != 0 {

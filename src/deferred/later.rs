@@ -40,7 +40,7 @@ pub fn callback_later(deferred: DeferredItem, delay: u64, value: Owned) -> Resul
     Ok(timer)
 }
 
-extern "C" fn fire_later(word: Word) {
+extern "C-unwind" fn fire_later(word: Word) {
     let Ok(deferred) = handles::get::<Deferred>(word) else { return };
     let value = deferred.with_extra(|extra| {
         let place = extra.later.iter().position(|(timer, _)| is_calling(*timer))?;
@@ -53,7 +53,7 @@ extern "C" fn fire_later(word: Word) {
 }
 
 /// The timer is over: the value of a cancelled one is freed.
-extern "C" fn later_over(word: Word) {
+extern "C-unwind" fn later_over(word: Word) {
     let Ok(deferred) = handles::get::<Deferred>(word) else { return };
     let dropped = deferred.with_extra(|extra| {
         let place = extra.later.iter().position(|(word, _)| timer(*word).is_none_or(|timer| !timers::is_active(timer)))?;
@@ -76,20 +76,21 @@ pub fn add_timeout(deferred: DeferredItem, delay: u64) -> Result {
     if deferred.has(RELEASED) {
         return Err(Status::ERR_RELEASED);
     }
+    let scope = deferred.scope_for_entry()?;
     let timer = start_timer(deferred.root(), delay, timed_out, Owned::new(deferred.word(), None))?;
-    add(deferred, Entry::Timeout { timer }, None).inspect_err(|_| stop_timer(timer))
+    add(deferred, Entry::Timeout { scope, timer }, None).inspect_err(|_| stop_timer(timer))
 }
 
-fn stop_timer(word: Word) {
+pub(super) fn stop_timer(word: Word) {
     if let Some(timer) = timer(word).filter(|timer| timers::is_active(*timer)) {
         let _ = timers::cancel(timer);
     }
 }
 
-extern "C" fn timed_out(word: Word) {
+extern "C-unwind" fn timed_out(word: Word) {
     let Ok(deferred) = handles::get::<Deferred>(word) else { return };
     deferred.each_entry(|entry| match entry {
-        Entry::Timeout { timer } if is_calling(*timer) => *timer = Word::NULL,
+        Entry::Timeout { timer, .. } if is_calling(*timer) => *timer = Word::NULL,
         _ => {}
     });
     cancel::cancel(deferred);
@@ -128,14 +129,14 @@ pub fn defer_later(
     Ok(deferred)
 }
 
-extern "C" fn stop_deferred_timer(word: Word, timer: Word) {
+extern "C-unwind" fn stop_deferred_timer(word: Word, timer: Word) {
     stop_timer(timer);
     if let Ok(deferred) = handles::get::<Deferred>(word) {
         let _ = chain::abandon(deferred);
     }
 }
 
-extern "C" fn fire_empty(word: Word) {
+extern "C-unwind" fn fire_empty(word: Word) {
     if let Ok(deferred) = handles::get::<Deferred>(word) {
         let _ = callback(deferred, Owned::default());
     }

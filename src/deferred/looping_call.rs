@@ -25,6 +25,8 @@ pub struct LoopingCall {
     /// Fires when it stops; null while it does not run.
     done: Cell<Word>,
     calling: Cell<bool>,
+    /// Stopped while it was calling or waiting: its Deferred fires when that is over.
+    stopping: Cell<bool>,
     freed: Cell<bool>,
 }
 
@@ -50,15 +52,16 @@ pub fn open(reactor: ReactorItem, function: Option<HandleFn>, data: Owned) -> Re
     for word in [&looping.timer, &looping.done] {
         word.set(Word::NULL);
     }
-    looping.calling.set(false);
-    looping.freed.set(false);
+    for flag in [&looping.calling, &looping.stopping, &looping.freed] {
+        flag.set(false);
+    }
     looping.count.set(0);
     Ok(looping)
 }
 
 /// Calls it every `interval` nanoseconds, at once or after the first. The Deferred fires when it stops.
 pub fn start(looping: Item<LoopingCall>, interval: u64, now: bool) -> Result<DeferredItem> {
-    if is_running(looping) || looping.calling.get() {
+    if !looping.done.get().is_null() || looping.calling.get() {
         return Err(Status::ERR_INVALID_STATE.because("the looping call is running already"));
     }
     let reactor = looping.root();
@@ -77,7 +80,7 @@ pub fn start(looping: Item<LoopingCall>, interval: u64, now: bool) -> Result<Def
 
 /// Whether it runs.
 pub fn is_running(looping: Item<LoopingCall>) -> bool {
-    !looping.done.get().is_null()
+    !looping.done.get().is_null() && !looping.stopping.get()
 }
 
 /// How many intervals passed since the call before: more than 1 when some were missed.
@@ -97,11 +100,16 @@ pub fn stop(looping: Item<LoopingCall>) -> Result {
         return Err(Status::ERR_INVALID_STATE.because("the looping call is not running"));
     }
     stop_timer(looping);
-    finish(looping, None);
+    if looping.calling.get() {
+        looping.stopping.set(true);
+    } else {
+        finish(looping, None);
+    }
     Ok(())
 }
 
 fn finish(looping: Item<LoopingCall>, failed: Option<Word>) {
+    looping.stopping.set(false);
     if let Ok(done) = handles::get::<Deferred>(looping.done.replace(Word::NULL)) {
         let _ = match failed {
             Some(failure) => errback(done, failure),
@@ -145,7 +153,7 @@ fn schedule(looping: Item<LoopingCall>) {
     }
 }
 
-extern "C" fn due(word: Word) {
+extern "C-unwind" fn due(word: Word) {
     if let Ok(looping) = handles::get::<LoopingCall>(word) {
         looping.timer.set(Word::NULL);
         call(looping);
@@ -181,7 +189,9 @@ fn call(looping: Item<LoopingCall>) {
 }
 
 fn go_on(looping: Item<LoopingCall>) {
-    if is_running(looping) && looping.timer.get().is_null() {
+    if looping.stopping.get() {
+        finish(looping, None);
+    } else if is_running(looping) && looping.timer.get().is_null() {
         schedule(looping);
     }
 }
@@ -214,12 +224,8 @@ fn waited(deferred: DeferredItem, looping: Word, _: &mut Agenda) {
     }
     let failure = deferred.value.replace(Word::NULL);
     deferred.clear(FAILED);
-    if is_running(looping) {
-        stop_timer(looping);
-        finish(looping, Some(failure));
-    } else {
-        let _ = failure::release(failure);
-    }
+    stop_timer(looping);
+    finish(looping, Some(failure));
 }
 
 /// Ends it: its Deferred fails with `LARIAT_ERR_CLOSED` if it runs. Inside its own call its data lives until that returns.
@@ -229,7 +235,7 @@ pub fn free(looping: Item<LoopingCall>) {
     }
     stop_timer(looping);
     looping.freed.set(true);
-    if is_running(looping) {
+    if !looping.done.get().is_null() {
         finish(looping, Some(failure::of_status(looping.root(), Status::ERR_CLOSED)));
     }
     let waits = looping.root().state() != crate::reactor::State::Closing && looping.calling.get();

@@ -96,7 +96,7 @@ pub fn record_wait(deferred: DeferredItem, other: Word) -> Result {
             let message = if other.is_null() { status::last_message() } else { status::detail_of(why) };
             let reason = Reason { message: message.as_deref(), ..why.into() };
             record_fail(deferred, &reason, Owned::default())?;
-            Err(why)
+            Err(message.map_or(why, |message| why.because(message)))
         }
     }
 }
@@ -150,8 +150,9 @@ pub fn take(deferred: DeferredItem) -> Result<Word> {
     if deferred.has(FAILED) {
         return Ok(Word::NULL);
     }
-    deferred.free.set(None);
-    Ok(deferred.value.get())
+    let word = deferred.value.replace(Word::NULL);
+    super::results::note_taken(word, deferred.free.take());
+    Ok(word)
 }
 
 /// After a callback: what it returned or recorded is the result. `failed` is the failure that it got.

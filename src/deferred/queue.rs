@@ -71,7 +71,7 @@ pub fn get(queue: Item<Queue>) -> Result<DeferredItem> {
     Ok(deferred)
 }
 
-extern "C" fn stop_waiting(deferred: Word, queue: Word) {
+extern "C-unwind" fn stop_waiting(deferred: Word, queue: Word) {
     if let Ok(queue) = handles::get::<Queue>(queue) {
         queue.waiting.borrow_mut().retain(|waiting| *waiting != deferred);
     }

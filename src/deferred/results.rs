@@ -13,6 +13,8 @@ pub struct OneResult {
     pub value: Owned,
     /// The failure, held; empty for a value.
     pub failure: Owned,
+    /// Whether it has come.
+    pub done: bool,
 }
 
 /// See the module.
@@ -20,6 +22,8 @@ pub struct OneResult {
 pub struct Results {
     items: RefCell<Vec<OneResult>>,
     index: Cell<i64>,
+    /// They were taken from their Deferred: the host frees them.
+    taken: Cell<bool>,
 }
 
 impl Body for Results {
@@ -36,14 +40,31 @@ pub fn make(reactor: ReactorItem, items: Vec<OneResult>, index: i64) -> Result<O
     let results = reactor.pools.alloc::<Results>()?;
     *results.items.borrow_mut() = items;
     results.index.set(index);
+    results.taken.set(false);
     const FREE: FreeFn = free_word;
     Ok(Owned::new(results.word(), Some(FREE)))
 }
 
-extern "C" fn free_word(word: Word) {
+extern "C-unwind" fn free_word(word: Word) {
     if let Ok(results) = handles::get::<Results>(word) {
         free(results);
     }
+}
+
+/// The value was taken from its Deferred; if it is results, the host has to free them.
+pub fn note_taken(word: Word, free: Option<FreeFn>) {
+    if let Some(results) = free.and_then(|_| handles::get::<Results>(word).ok()) {
+        results.taken.set(true);
+    }
+}
+
+/// Frees results that were taken from their Deferred.
+pub fn free_taken(results: Item<Results>) -> Result {
+    if !results.taken.get() {
+        return Err(Status::ERR_INVALID_STATE.because("the results are their Deferred's; take them to free them"));
+    }
+    free(results);
+    Ok(())
 }
 
 /// Frees the results, and the values that nobody took.
@@ -75,7 +96,7 @@ impl Results {
 
     /// Whether the element has a value.
     pub fn is_success(&self, index: usize) -> Result<bool> {
-        self.with(index, |one| one.failure.word().is_null())
+        self.with(index, |one| one.done && one.failure.word().is_null())
     }
 
     /// The element's value; still the results'.
@@ -90,15 +111,11 @@ impl Results {
 
     /// The element's value, the caller's from here on.
     pub fn take(&self, index: usize) -> Result<Word> {
-        self.with(index, |one| {
-            let (word, _) = std::mem::take(&mut one.value).into_parts();
-            one.value = Owned::new(word, None);
-            word
-        })
+        self.with(index, |one| std::mem::take(&mut one.value).into_parts().0)
     }
 }
 
 /// A held failure as one result.
 pub(super) fn failed(word: Word) -> OneResult {
-    OneResult { value: Owned::default(), failure: failure::owned(word) }
+    OneResult { value: Owned::default(), failure: failure::owned(word), done: true }
 }

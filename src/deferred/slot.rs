@@ -71,7 +71,7 @@ pub(super) enum Entry {
     Free(FreeFn),
     Event { scope: u32, tag: u64 },
     /// Its timer; null once it has fired.
-    Timeout { timer: Word },
+    Timeout { scope: u32, timer: Word },
     /// The result goes to a list.
     Element { list: Word, index: u32 },
     Inside { inside: InsideFn, data: Word },

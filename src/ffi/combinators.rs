@@ -157,8 +157,5 @@ pub extern "C" fn lariat_results_index(results: *const lariat_results) -> i64 {
 /// thread  the reactor's.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_results_free(results: *mut lariat_results) -> lariat_status {
-    guard::on(results, |results| {
-        results::free(results);
-        Ok(())
-    })
+    guard::on(results, results::free_taken)
 }

@@ -91,12 +91,12 @@ pub(super) fn parts(word: Word) -> Option<(u32, u32)> {
 }
 
 /// While it lives, the owner thread counts as being inside a call, and nobody can adopt its reactor.
-pub struct Access(&'static Entry);
+pub struct Access(&'static Entry, u8);
 
 impl Drop for Access {
     #[inline(always)]
     fn drop(&mut self) {
-        self.0.busy.store(0, Ordering::Release);
+        self.0.busy.store(self.1, Ordering::Release);
     }
 }
 
@@ -111,13 +111,14 @@ impl Entry {
     /// between its own write of the owner and its read of the mark, one of the two sees the other.
     #[inline(always)]
     pub(super) fn access(&'static self) -> Option<Access> {
+        let outer = self.busy.load(Ordering::Relaxed);
         self.busy.store(1, Ordering::Relaxed);
         if cfg!(any(target_os = "linux", windows)) {
             compiler_fence(Ordering::SeqCst);
         } else {
             fence(Ordering::SeqCst);
         }
-        let access = Access(self);
+        let access = Access(self, outer);
         (self.owner.load(Ordering::Acquire) == platform::thread_word()).then_some(access)
     }
 }

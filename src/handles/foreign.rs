@@ -56,29 +56,29 @@ impl Default for Word {
 }
 
 /// `lariat_call_fn`.
-pub type CallFn = extern "C" fn(Word);
+pub type CallFn = extern "C-unwind" fn(Word);
 /// `lariat_free_fn`.
-pub type FreeFn = extern "C" fn(Word);
+pub type FreeFn = extern "C-unwind" fn(Word);
 /// `lariat_callback_fn` and `lariat_errback_fn`: Deferred, value or failure, user data.
-pub type CallbackFn = extern "C" fn(Word, Word, Word) -> Word;
+pub type CallbackFn = extern "C-unwind" fn(Word, Word, Word) -> Word;
 /// `lariat_both_fn`: Deferred, value, failure, user data.
-pub type BothFn = extern "C" fn(Word, Word, Word, Word) -> Word;
+pub type BothFn = extern "C-unwind" fn(Word, Word, Word, Word) -> Word;
 /// `lariat_canceller_fn`: Deferred, user data.
-pub type CancellerFn = extern "C" fn(Word, Word);
+pub type CancellerFn = extern "C-unwind" fn(Word, Word);
 /// `lariat_trigger_fn`: user data; returns a Deferred or null.
-pub type TriggerFn = extern "C" fn(Word) -> Word;
+pub type TriggerFn = extern "C-unwind" fn(Word) -> Word;
 /// `lariat_looping_fn` and `lariat_job_fn`: handle, user data; returns a Deferred, or a value.
-pub type HandleFn = extern "C" fn(Word, Word) -> Word;
+pub type HandleFn = extern "C-unwind" fn(Word, Word) -> Word;
 /// `lariat_step_fn`: task, user data; returns a status.
-pub type StepFn = extern "C" fn(Word, Word) -> i32;
+pub type StepFn = extern "C-unwind" fn(Word, Word) -> i32;
 /// `lariat_ready_fn`: watcher, readiness, user data.
-pub type ReadyFn = extern "C" fn(Word, i32, Word);
+pub type ReadyFn = extern "C-unwind" fn(Word, i32, Word);
 /// `lariat_log_fn`: level, message, user data.
-pub type LogFn = extern "C" fn(i32, Word, Word);
+pub type LogFn = extern "C-unwind" fn(i32, Word, Word);
 /// `lariat_slow_fn`: seconds, what, user data.
-pub type SlowFn = extern "C" fn(f64, Word, Word);
+pub type SlowFn = extern "C-unwind" fn(f64, Word, Word);
 /// `lariat_unhandled_fn`: failure, user data.
-pub type UnhandledFn = extern "C" fn(Word, Word);
+pub type UnhandledFn = extern "C-unwind" fn(Word, Word);
 
 /// A word with the function that frees it: dropping it frees, exactly once.
 #[derive(Debug)]
@@ -150,7 +150,7 @@ impl AtomicWord {
 pub unsafe trait Function: Copy {}
 
 // SAFETY: both are this function pointer type.
-unsafe impl Function for extern "C" fn(Word) {}
+unsafe impl Function for extern "C-unwind" fn(Word) {}
 
 /// An optional function that threads share; relaxed, whoever needs an order gets it from another word.
 #[derive(Debug)]

@@ -441,5 +441,5 @@ pub fn release_root<T: Body<Root = T>>(item: Item<T>, pools: &Pools) {
 /// Moves the generation of a free slot's last thing; see `lariat_testing_set_generation`.
 #[cfg(feature = "testing")]
 pub fn set_generation<T: Body>(freed: Item<T>, generation: u32) {
-    freed.slot.generation.set(generation & !1);
+    freed.slot.generation.set((generation & !1).min(RETIRED - 2));
 }

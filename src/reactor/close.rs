@@ -74,6 +74,8 @@ fn wipe(reactor: &Reactor) {
     reactor.stop_requested.set(false);
     reactor.crash_requested.set(false);
     reactor.embedded.set(false);
+    reactor.stopped_between.set(false);
+    reactor.was_started.set(false);
     reactor.turns.set(0);
     reactor.ending_scope.set(0);
     reactor.thread_pool.set(Word::NULL);

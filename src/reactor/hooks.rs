@@ -68,6 +68,11 @@ pub fn unhandled(reactor: ReactorItem, failure: Word, describe: impl FnOnce() ->
 pub fn panicked(reactor: ReactorItem, text: &str) {
     if !reactor.poisoned.replace(true) {
         crate::handles::poison(reactor.word());
+        // What was posted is freed, and those who wait for it hear of the end; the descriptors are closed.
+        drop(reactor.threads.close());
+        if let Ok(mut driver) = reactor.driver.try_borrow_mut() {
+            driver.take();
+        }
         log(reactor, ERROR, format!("the library failed inside, the reactor refuses further work: {text}"));
     }
 }

@@ -108,6 +108,11 @@ pub struct Reactor {
     state: Cell<State>,
     stop_requested: Cell<bool>,
     crash_requested: Cell<bool>,
+    /// It stopped between two turns, and whoever makes the next one has to be told.
+    stopped_between: Cell<bool>,
+    /// What a turn does last is being done.
+    ends_turn: Cell<bool>,
+    was_started: Cell<bool>,
     turn: turn::Turn,
     when_running: RefCell<Vec<soon::Call>>,
     limits: Cell<Limits>,

@@ -24,6 +24,8 @@ pub(super) fn start(reactor: ReactorItem) {
     if reactor.state.get() != State::Idle {
         return;
     }
+    reactor.stopped_between.set(false);
+    reactor.was_started.set(true);
     reactor.state.set(State::Starting);
     reactor.stop_requested.set(false);
     reactor.crash_requested.set(false);
@@ -51,11 +53,22 @@ pub fn started(reactor: ReactorItem) {
 pub fn stopped(reactor: ReactorItem) {
     if reactor.state.get() == State::Stopping {
         reactor.state.set(State::Idle);
+        // Between two turns: whoever drives the loop has still to be told.
+        reactor.stopped_between.set(!reactor.is_turning() && !reactor.ends_turn.get());
     }
 }
 
 /// What the turn was asked to do at its end.
 pub(super) fn end_of_turn(reactor: ReactorItem) {
+    reactor.ends_turn.set(true);
+    stop_if_asked(reactor);
+    reactor.ends_turn.set(false);
+    if reactor.embedded.get() {
+        arm_backend(&reactor);
+    }
+}
+
+fn stop_if_asked(reactor: ReactorItem) {
     if reactor.crash_requested.replace(false) {
         reactor.stop_requested.set(false);
         reactor.state.set(State::Idle);
@@ -65,9 +78,6 @@ pub(super) fn end_of_turn(reactor: ReactorItem) {
             Some(fire) => fire(reactor, 1),
             None => stopped(reactor),
         }
-    }
-    if reactor.embedded.get() {
-        arm_backend(&reactor);
     }
 }
 
@@ -81,9 +91,11 @@ pub fn run(reactor: ReactorItem) -> Result {
     if reactor.is_simulated() {
         return super::simulation::run_reactor(reactor);
     }
+    let _out = reactor.call_out();
     while reactor.state.get() != State::Idle {
-        turn(reactor, How { wait: None, budget_end: None })?;
+        turn(reactor, How { wait: None, budget_end: None, until_idle: false })?;
     }
+    reactor.stopped_between.set(false);
     Ok(())
 }
 
@@ -95,24 +107,27 @@ pub fn run_until_idle(reactor: ReactorItem) -> Result {
         return super::simulation::run_reactor_until_idle(reactor);
     }
     while reactor.state.get() != State::Idle && reactor.has_work() {
-        turn(reactor, How { wait: None, budget_end: None })?;
+        turn(reactor, How { wait: None, budget_end: None, until_idle: true })?;
     }
     Ok(())
 }
 
 /// One turn that waits at most `wait` (None: no limit).
 pub fn iterate(reactor: ReactorItem, wait: Option<Duration>) -> Result<Status> {
-    one_turn(reactor, How { wait, budget_end: None })
+    one_turn(reactor, How { wait, budget_end: None, until_idle: false })
 }
 
 /// One turn that does not wait and starts nothing after `budget` nanoseconds.
 pub fn run_frame(reactor: ReactorItem, budget: u64) -> Result<Status> {
     let budget_end = Some(platform::monotonic_nanoseconds().saturating_add(budget));
-    one_turn(reactor, How { wait: Some(Duration::ZERO), budget_end })
+    one_turn(reactor, How { wait: Some(Duration::ZERO), budget_end, until_idle: false })
 }
 
 fn one_turn(reactor: ReactorItem, how: How) -> Result<Status> {
     check_can_run(reactor)?;
+    if reactor.stopped_between.replace(false) {
+        return Ok(Status::STOPPED);
+    }
     start(reactor);
     if reactor.embedded.get() {
         reactor.threads.awake();
@@ -121,9 +136,6 @@ fn one_turn(reactor: ReactorItem, how: How) -> Result<Status> {
         super::simulation::wait_for_work(reactor, how.wait)?;
     }
     let status = turn(reactor, how)?;
-    if reactor.embedded.get() {
-        arm_backend(&reactor);
-    }
     Ok(if reactor.state.get() == State::Idle { Status::STOPPED } else { status })
 }
 
@@ -179,10 +191,15 @@ pub fn advance(reactor: ReactorItem, by: u64) -> Result {
 impl Item<Reactor> {
     /// Whether anything is left that could call back.
     pub(super) fn has_work(self) -> bool {
+        self.has_work_now() || self.has_work_later()
+    }
+
+    /// Whether anything is there to be waited for.
+    pub(super) fn has_work_later(self) -> bool {
         let jobs = self.above.jobs.get().is_some_and(|jobs| jobs(self).0 != 0);
         let timers = self.pools.alive(Kind::DelayedCall) != 0;
         let timers = timers && (self.manual.get().is_none() || self.has_timer_due());
-        self.has_work_now() || timers || jobs || self.watches_something()
+        timers || jobs || self.watches_something()
     }
 }
 
@@ -197,7 +214,7 @@ impl Reactor {
 
     /// Whether a turn would find something at once.
     pub(super) fn has_work_now(&self) -> bool {
-        let stopping = self.stop_requested.get() || self.crash_requested.get();
+        let stopping = self.stop_requested.get() || self.crash_requested.get() || self.stopped_between.get();
         stopping || self.is_mid_turn() || !self.soon.is_empty() || self.threads.has_posts()
     }
 

@@ -23,8 +23,8 @@ impl Body for Scope {
     type Root = Reactor;
 
     fn end(scope: Item<Self>) {
-        // A scope inside another ends with it; its handle stays until it is freed.
-        let _ = end(scope);
+        // A scope inside another ends with it.
+        let _ = free(scope);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A turn: calls from threads and soon-calls that were there when it began; due timers; poll; readiness; the end of a
 //! run if one was asked for. A frame with a budget may leave it in the middle and go on from there.
 
-use super::{Reactor, ReactorItem, hooks, posts, run, timers, watch};
+use super::{Reactor, ReactorItem, State, hooks, posts, run, timers, watch};
 use crate::driver::Ready;
 use crate::platform;
 use crate::status::{Result, Status};
@@ -35,11 +35,13 @@ pub struct How {
     pub wait: Option<Duration>,
     /// The monotonic time at which no further item is started; the first always is.
     pub budget_end: Option<u64>,
+    /// Without a wait when nothing is left that could call back.
+    pub until_idle: bool,
 }
 
 impl How {
     /// A turn that does not wait.
-    pub const AT_ONCE: How = How { wait: Some(Duration::ZERO), budget_end: None };
+    pub const AT_ONCE: How = How { wait: Some(Duration::ZERO), budget_end: None, until_idle: false };
 
     fn is_spent(self) -> bool {
         self.budget_end.is_some_and(|end| platform::monotonic_nanoseconds() >= end)
@@ -85,20 +87,16 @@ fn phases(reactor: ReactorItem, how: How) -> Result<Status> {
             Phase::Begin => {
                 reactor.threads.begin_drain();
                 reactor.soon.begin();
+                // What the calls of this turn schedule waits for the next one.
+                reactor.now.set(reactor.read_clock());
+                reactor.timers.borrow_mut().expire(reactor.now.get());
                 (Phase::Threads, false)
             }
             Phase::Threads => (Phase::Soon, items(reactor, how, c"call from a thread", run_posted)),
-            Phase::Soon => {
-                let more = items(reactor, how, c"call_soon call", |reactor| reactor.soon.run_one(reactor));
-                if !more {
-                    reactor.now.set(reactor.read_clock());
-                    reactor.timers.borrow_mut().expire(reactor.now.get());
-                }
-                (Phase::Timers, more)
-            }
+            Phase::Soon => (Phase::Timers, items(reactor, how, c"call_soon call", run_soon)),
             Phase::Timers => (Phase::Poll, items(reactor, how, c"delayed call", run_timer)),
             Phase::Poll => {
-                poll(reactor, how.wait)?;
+                poll(reactor, how)?;
                 (Phase::Ready, false)
             }
             Phase::Ready if items(reactor, how, c"readiness callback", run_ready) => (Phase::Ready, true),
@@ -167,6 +165,11 @@ fn run_posted(reactor: ReactorItem) -> bool {
 }
 
 #[inline]
+fn run_soon(reactor: ReactorItem) -> bool {
+    reactor.soon.run_one(reactor)
+}
+
+#[inline]
 fn run_timer(reactor: ReactorItem) -> bool {
     let due = reactor.timers.borrow_mut().next_due(reactor.now.get());
     due.map(|timer| timers::run(reactor, timer)).is_some()
@@ -182,8 +185,8 @@ fn run_ready(reactor: ReactorItem) -> bool {
     true
 }
 
-fn poll(reactor: ReactorItem, limit: Option<Duration>) -> Result {
-    let mut wait = wait_time(reactor, limit);
+fn poll(reactor: ReactorItem, how: How) -> Result {
+    let mut wait = wait_time(reactor, how);
     if wait.is_none_or(|wait| !wait.is_zero()) {
         wait = spin(reactor, wait)?;
     }
@@ -200,9 +203,13 @@ fn poll(reactor: ReactorItem, limit: Option<Duration>) -> Result {
 }
 
 /// How long the poll may wait; only a wait that is one needs the clock again.
-fn wait_time(reactor: ReactorItem, limit: Option<Duration>) -> Option<Duration> {
+fn wait_time(reactor: ReactorItem, how: How) -> Option<Duration> {
     let zero = Some(Duration::ZERO);
+    let limit = how.wait;
     if limit == zero || reactor.manual.get().is_some() || reactor.is_simulated() || left_over(reactor) {
+        return zero;
+    }
+    if reactor.state.get() == State::Idle || (how.until_idle && !reactor.has_work_later()) {
         return zero;
     }
     if reactor.stop_requested.get() || reactor.crash_requested.get() || !reactor.turn.ready.borrow().is_empty() {

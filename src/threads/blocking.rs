@@ -1,7 +1,7 @@
 //! Calling into a reactor from another thread, and waiting there for what comes.
 
 use crate::deferred::{Deferred, chain};
-use crate::handles::{self, HandleFn, Word};
+use crate::handles::{self, HandleFn, Owned, Word};
 use crate::reactor::{Message, ReactorItem, posts};
 use crate::status::{self, Result, Status};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 /// What came of it: a value, now the caller's, or a failure's code and words.
 pub type Answer = std::result::Result<Word, (i32, Option<String>)>;
+
+/// The answer on its way: a value that nobody waits for any more is freed.
+type Sent = std::result::Result<Owned, (i32, Option<String>)>;
 
 /// The caller's function and its data, until one of the two sides takes it.
 type Call = Arc<Mutex<Option<(HandleFn, Word)>>>;
@@ -22,7 +25,7 @@ pub fn blocking_call(reactor: Word, wait: Option<Duration>, function: HandleFn, 
     let message: Message = Box::new(move |reactor| begin(reactor, &theirs, sender));
     posts::post_message(reactor, message)?;
     match receive(&receiver, wait) {
-        Ok(answer) => Ok(answer),
+        Ok(answer) => Ok(answer.map(|value| value.into_parts().0)),
         Err(RecvTimeoutError::Disconnected) => Err(Status::ERR_CLOSED),
         Err(RecvTimeoutError::Timeout) => {
             // If the reactor has begun, its thread holds the lock until the caller's function has returned.
@@ -32,7 +35,7 @@ pub fn blocking_call(reactor: Word, wait: Option<Duration>, function: HandleFn, 
     }
 }
 
-fn receive(receiver: &Receiver<Answer>, wait: Option<Duration>) -> std::result::Result<Answer, RecvTimeoutError> {
+fn receive(receiver: &Receiver<Sent>, wait: Option<Duration>) -> std::result::Result<Sent, RecvTimeoutError> {
     match wait.and_then(|wait| Instant::now().checked_add(wait)) {
         Some(deadline) => receiver.recv_deadline(deadline),
         None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -40,7 +43,7 @@ fn receive(receiver: &Receiver<Answer>, wait: Option<Duration>) -> std::result::
 }
 
 /// On the reactor's thread: calls the function, and sends on what its Deferred gives.
-fn begin(reactor: ReactorItem, call: &Call, sender: Sender<Answer>) {
+fn begin(reactor: ReactorItem, call: &Call, sender: Sender<Sent>) {
     let mut call = call.lock().unwrap_or_else(PoisonError::into_inner);
     // None: the caller has given up.
     let Some((function, data)) = call.take() else { return };

@@ -32,7 +32,7 @@ pub enum JobOutcome {
 enum Place {
     Waiting(Owned),
     Running,
-    Done(Owned, JobOutcome),
+    Done(Owned, Vec<JobOutcome>),
     /// Taken back before it ran, or its end already seen to.
     Gone,
     /// Nobody waits for it any more: it frees what it has by itself.
@@ -54,12 +54,13 @@ pub struct Job {
 struct Current {
     handle: Cell<Word>,
     job: RefCell<Option<Arc<Job>>>,
-    recorded: RefCell<Option<JobOutcome>>,
+    /// The last one counts; those before are let go on the reactor's thread.
+    recorded: RefCell<Vec<JobOutcome>>,
 }
 
 thread_local! {
     static CURRENT: Current =
-        const { Current { handle: Cell::new(Word::NULL), job: RefCell::new(None), recorded: RefCell::new(None) } };
+        const { Current { handle: Cell::new(Word::NULL), job: RefCell::new(None), recorded: RefCell::new(Vec::new()) } };
 }
 
 /// Low bits that no other handle has.
@@ -102,11 +103,12 @@ impl Job {
         true
     }
 
-    fn call(self: &Arc<Self>, data: Word) -> JobOutcome {
+    /// The outcomes that it recorded, the last one valid.
+    fn call(self: &Arc<Self>, data: Word) -> Vec<JobOutcome> {
         let function = match self.work {
             Work::Call(call) => {
                 call(data);
-                return JobOutcome::Nothing;
+                return Vec::new();
             }
             Work::Defer(function) => function,
         };
@@ -123,12 +125,15 @@ impl Job {
         let returned = function(handle, data);
         // On the simulated driver jobs run on the loop, and so may nest.
         let (outer, outer_job) = outer.unwrap_or_default();
-        let recorded = set(outer, outer_job).ok().flatten();
-        recorded.unwrap_or_else(|| JobOutcome::Value(Owned::new(returned, None)))
+        let mut recorded = set(outer, outer_job).unwrap_or_default();
+        if recorded.is_empty() {
+            recorded.push(JobOutcome::Value(Owned::new(returned, None)));
+        }
+        recorded
     }
 
     /// Its data and what it came to, once it is done; once.
-    pub fn take_end(&self) -> Option<(Owned, JobOutcome)> {
+    pub fn take_end(&self) -> Option<(Owned, Vec<JobOutcome>)> {
         let mut place = lock(&self.place);
         match std::mem::replace(&mut *place, Place::Gone) {
             Place::Done(data, outcome) => Some((data, outcome)),
@@ -168,10 +173,7 @@ impl Job {
 
 /// Records an outcome of the job that runs on this thread.
 pub fn record(handle: Word, outcome: JobOutcome) -> Result {
-    with_current(handle, |current| {
-        let before = current.recorded.replace(Some(outcome));
-        drop(before);
-    })
+    with_current(handle, |current| current.recorded.borrow_mut().push(outcome))
 }
 
 /// Whether nobody wants the result of the job that runs on this thread.

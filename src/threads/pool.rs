@@ -71,8 +71,8 @@ fn submit(reactor: ReactorItem, work: Work, data: Owned, deferred: Word) -> Resu
     reactor.check_open()?;
     let pool = pool_of(reactor)?;
     let limit = reactor.limits().jobs as usize;
-    if limit != 0 && pool.records.borrow().len() >= limit {
-        return Err(Status::ERR_LIMIT.because(format_args!("{limit} jobs are waiting or running, the limit")));
+    if limit != 0 && waiting(reactor, pool) >= limit {
+        return Err(Status::ERR_LIMIT.because(format_args!("{limit} jobs are waiting, the limit")));
     }
     let job = Job::new(work, data, reactor.scope.get());
     let record = Record { job: Arc::clone(&job), deferred };
@@ -83,6 +83,14 @@ fn submit(reactor: ReactorItem, work: Work, data: Owned, deferred: Word) -> Resu
         return Err(why);
     }
     Ok(job)
+}
+
+/// Jobs that no thread has begun.
+fn waiting(reactor: ReactorItem, pool: Item<ThreadPool>) -> usize {
+    if reactor.is_simulated() {
+        return pool.records.borrow().len();
+    }
+    pool.threads.borrow().shared.waiting.load(Ordering::Acquire)
 }
 
 fn dispatch(reactor: ReactorItem, pool: Item<ThreadPool>, job: &Arc<Job>) -> Result {
@@ -177,7 +185,8 @@ fn take_record(reactor: ReactorItem, number: u64) -> Option<Record> {
 /// On the reactor's thread: a job is done.
 fn finish(reactor: ReactorItem, number: u64) {
     let Some(record) = take_record(reactor, number) else { return };
-    let Some((data, outcome)) = record.job.take_end() else { return };
+    let Some((data, mut outcomes)) = record.job.take_end() else { return };
+    let outcome = outcomes.pop().unwrap_or_default();
     let _out = reactor.call_out();
     if let Ok(deferred) = handles::get::<Deferred>(record.deferred) {
         let _ = match outcome {
@@ -199,7 +208,7 @@ thread_local! {
     static SIMULATED: RefCell<BTreeMap<u64, Word>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-extern "C" fn run_on_loop(number: Word) {
+extern "C-unwind" fn run_on_loop(number: Word) {
     let number = number.addr() as u64;
     let reactor = SIMULATED.with(|jobs| jobs.borrow_mut().remove(&number));
     let Some(reactor) = reactor.and_then(|word| handles::get::<Reactor>(word).ok()) else { return };
@@ -227,7 +236,7 @@ pub fn defer_to_thread(reactor: ReactorItem, function: HandleFn, data: Owned) ->
     Ok(deferred)
 }
 
-extern "C" fn cancel_job(deferred: Word, number: Word) {
+extern "C-unwind" fn cancel_job(deferred: Word, number: Word) {
     let Ok(deferred) = handles::get::<Deferred>(deferred) else { return };
     let reactor = deferred.root();
     let number = number.addr() as u64;
