@@ -59,7 +59,8 @@ pub fn new_with_canceller(reactor: ReactorItem, canceller: Option<CancellerFn>, 
     deferred.canceller.set(canceller);
     deferred.canceller_data.set(data.word());
     if data.free().is_some() {
-        deferred.with_new_extra(|extra| extra.canceller_data = data);
+        let kept = deferred.with_new_extra(|extra| extra.canceller_data = data);
+        kept.inspect_err(|_| super::later::discard(deferred))?;
     }
     Ok(deferred)
 }
@@ -192,7 +193,7 @@ pub(super) fn add(deferred: DeferredItem, entry: Entry, free: Option<FreeFn>) ->
 #[cold]
 fn add_freed(deferred: DeferredItem, entry: Entry, free: FreeFn) -> Result {
     // Room for the second before the first is in: both or none.
-    deferred.with_new_extra(|extra| extra.overflow.try_reserve(2)).map_err(|_| Status::ERR_NO_MEMORY)?;
+    deferred.with_new_extra(|extra| extra.overflow.try_reserve(2))?.map_err(|_| Status::ERR_NO_MEMORY)?;
     deferred.push(entry)?;
     deferred.push(Entry::Free(free))
 }
@@ -251,6 +252,9 @@ pub fn pause(deferred: DeferredItem) -> Result {
 /// Takes one pause back. Allowed after the release too: nothing else could let a paused chain go on.
 pub fn unpause(deferred: DeferredItem) -> Result {
     let left = deferred.pauses.get().checked_sub(1);
+    if left.is_none() && deferred.has(RELEASED) {
+        return Err(Status::ERR_RELEASED);
+    }
     let left = left.ok_or_else(|| Status::ERR_INVALID_STATE.because("the Deferred is not paused"))?;
     deferred.pauses.set(left);
     if left == 0 {
@@ -334,7 +338,7 @@ fn run_entries(deferred: DeferredItem, agenda: &mut Agenda) {
                 if let Some(function) = if failed { errback } else { callback } {
                     call(deferred, scope, |word, value| function(word, value, data));
                 }
-                free_data(deferred, freed, data);
+                free_data(deferred, freed, scope, data);
             }
             Entry::Both { freed, scope, both, data } => {
                 let failed = deferred.has(FAILED);
@@ -342,7 +346,7 @@ fn run_entries(deferred: DeferredItem, agenda: &mut Agenda) {
                     let (value, failure) = if failed { (Word::NULL, result) } else { (result, Word::NULL) };
                     both(word, value, failure, data)
                 });
-                free_data(deferred, freed, data);
+                free_data(deferred, freed, scope, data);
             }
             Entry::None | Entry::Free(_) => {}
             Entry::Event { tag, .. } => queue_event(deferred, tag),
@@ -354,10 +358,10 @@ fn run_entries(deferred: DeferredItem, agenda: &mut Agenda) {
 }
 
 #[inline(always)]
-fn free_data(deferred: DeferredItem, freed: bool, data: Word) {
+fn free_data(deferred: DeferredItem, freed: bool, scope: u32, data: Word) {
     if freed {
         if let Some(Entry::Free(free)) = deferred.pop() {
-            free(data);
+            deferred.root().in_scope(scope, || free(data));
         }
     }
 }
@@ -471,7 +475,7 @@ pub type Told = std::result::Result<Owned, (i32, Option<String>)>;
 /// Hands the Deferred over to a function of the library's own that is told the result.
 pub fn when_over(deferred: DeferredItem, tell: Box<dyn FnOnce(Told)>) -> Result {
     super::outcome::check_can_hand_over(deferred.root(), deferred)?;
-    deferred.with_new_extra(|extra| extra.tell = Some(tell));
+    deferred.with_new_extra(|extra| extra.tell = Some(tell))?;
     add(deferred, Entry::Inside { inside: tell_result, data: Word::NULL }, None)?;
     if deferred.is_alive() {
         deferred.set(HANDED);

@@ -37,20 +37,19 @@ pub fn list(reactor: ReactorItem, words: Vec<Word>, flags: i32) -> Result<Deferr
     let list = new(reactor)?;
     let count = elements.len();
     let mut results = Vec::new();
-    let room = results.try_reserve(count).and_then(|()| {
-        // Each element gets one level more: what may need memory comes before anything is handed over.
-        elements.iter().try_for_each(|element| match element.has_entries() {
-            true => element.with_new_extra(|extra| extra.overflow.try_reserve(1)),
-            false => Ok(()),
-        })
-    });
-    if room.is_err() {
+    // Each element gets one level more: what may need memory comes before anything is handed over.
+    let make_room = |element: &DeferredItem| match element.has_entries() {
+            true => element.with_new_extra(|extra| extra.overflow.try_reserve(1)).is_ok_and(|room| room.is_ok()),
+            false => true,
+    };
+    let room = results.try_reserve(count).is_ok() && elements.iter().all(make_room) && list.with_new_extra(|_| ()).is_ok();
+    if !room {
         later::discard(list);
         return Err(Status::ERR_NO_MEMORY);
     }
     results.resize_with(count, OneResult::default);
     list.set(IS_LIST);
-    list.with_new_extra(|extra| extra.list = Some(List { elements: words, results, waiting: count, flags }));
+    list.with_extra(|extra| extra.list = Some(List { elements: words, results, waiting: count, flags }));
     if count == 0 && (flags & ONE_SUCCESS == 0 || flags & RACE != 0) {
         let mut agenda = Agenda::default();
         fire_whole(list, &mut agenda);

@@ -2,7 +2,7 @@
 
 use crate::handles::{self, Body, FreeFn, Item, Kind, Owned, Word};
 use crate::reactor::{Reactor, ReactorItem};
-use crate::status::{Result, Status, text_for_c};
+use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString};
 
@@ -53,14 +53,24 @@ pub fn make(reactor: ReactorItem, reason: &Reason, payload: Owned) -> Result<Ite
     if reason.code == 0 {
         return Err(Status::ERR_INVALID_ARGUMENT.because("0 is not a failure's code"));
     }
+    let message = reason.message.map(copy_text).transpose()?;
     let failure = reactor.pools.alloc::<Failure>()?;
     failure.code.set(reason.code);
     failure.os_error.set(reason.os_error);
     failure.index.set(-1);
     failure.holders.set(1);
-    *failure.message.borrow_mut() = reason.message.map(|message| text_for_c(message.to_owned()));
+    *failure.message.borrow_mut() = message;
     *failure.payload.borrow_mut() = payload;
     Ok(failure)
+}
+
+/// The text as C can carry it, or an error: it may be long.
+fn copy_text(text: &str) -> Result<CString> {
+    let mut copy = Vec::new();
+    // One more for the NUL, so that nothing moves.
+    copy.try_reserve_exact(text.len() + 1).map_err(|_| Status::ERR_NO_MEMORY)?;
+    copy.extend(text.bytes().filter(|byte| *byte != 0));
+    CString::new(copy).map_err(|_| Status::ERR_INVALID_ARGUMENT)
 }
 
 /// A failure of the library's own; the null word if memory is too short even for that.

@@ -33,10 +33,10 @@ pub fn callback_later(deferred: DeferredItem, delay: u64, value: Owned) -> Resul
     let reactor = deferred.root();
     const SWEEP: FreeFn = later_over;
     deferred
-        .with_new_extra(|extra| extra.later.try_reserve(1))
+        .with_new_extra(|extra| extra.later.try_reserve(1))?
         .map_err(|_| Status::ERR_NO_MEMORY)?;
     let timer = timers::call_later(reactor, delay, Some(fire_later), Owned::new(deferred.word(), Some(SWEEP)))?;
-    deferred.with_new_extra(|extra| extra.later.push((timer.word(), value)));
+    deferred.with_extra(|extra| extra.later.push((timer.word(), value)));
     Ok(timer)
 }
 

@@ -33,7 +33,11 @@ fn forget_recorded(deferred: DeferredItem) {
 fn retain(deferred: DeferredItem) {
     if let Some(free) = deferred.free.take() {
         let value = Owned::new(deferred.value.get(), Some(free));
-        deferred.with_new_extra(|extra| extra.retained.push(value));
+        match deferred.with_new_extra(|extra| extra.retained.try_reserve(1)) {
+            Ok(Ok(())) => drop(deferred.with_extra(|extra| extra.retained.push(value))),
+            // Short of memory it is leaked rather than freed while the host may still read it.
+            _ => std::mem::forget(value),
+        }
     }
 }
 

@@ -111,7 +111,9 @@ impl Results {
 
     /// The element's value, the caller's from here on.
     pub fn take(&self, index: usize) -> Result<Word> {
-        self.with(index, |one| std::mem::take(&mut one.value).into_parts().0)
+        let (word, free) = self.with(index, |one| std::mem::take(&mut one.value).into_parts())?;
+        note_taken(word, free);
+        Ok(word)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A Deferred's slot: three cache lines that hold the result, four callbacks and the links to other Deferreds.
 
 use super::combine::List;
-use crate::handles::{Body, BothFn, CallbackFn, CancellerFn, FreeFn, Item, Kind, Owned, Word};
+use crate::handles::{Body, BothFn, CallbackFn, CancellerFn, FreeFn, Item, Kind, Owned, Word, check_memory};
 use crate::reactor::{Reactor, scopes};
 use crate::status::{Result, Status};
 use std::cell::Cell;
@@ -156,15 +156,16 @@ impl Item<Deferred> {
     }
 
     /// Reaches the rare part, made if need be.
-    pub(super) fn with_new_extra<R>(self, read: impl FnOnce(&mut Extra) -> R) -> R {
+    pub(super) fn with_new_extra<R>(self, read: impl FnOnce(&mut Extra) -> R) -> Result<R> {
         if !self.has(HAS_EXTRA) {
+            check_memory(1024)?;
             self.extra.set(Some(Box::default()));
             self.set(HAS_EXTRA);
         }
         let mut extra = self.extra.take().unwrap_or_default();
         let result = read(&mut extra);
         self.extra.set(Some(extra));
-        result
+        Ok(result)
     }
 
     pub(super) fn take_extra(self) -> Option<Box<Extra>> {
@@ -202,7 +203,7 @@ impl Item<Deferred> {
             extra.overflow.try_reserve(1).map_err(|_| Status::ERR_NO_MEMORY)?;
             extra.overflow.push_back(entry);
             Ok(())
-        })
+        })?
     }
 
     /// Takes the next level off the chain.
@@ -236,7 +237,10 @@ impl Item<Deferred> {
     pub(super) fn scope_for_entry(self) -> Result<u32> {
         let reactor = self.root();
         let scope = reactor.scope.get();
-        if scope != 0 && scope != self.scope.get() {
+        if scope == 0 {
+            return Ok(self.scope.get());
+        }
+        if scope != self.scope.get() {
             scopes::join(reactor, scope, self.word())?;
         }
         Ok(scope)

@@ -139,9 +139,9 @@ impl lariat_reactor_options {
         let slow = convert::owned(self.slow_user_data, self.free_slow_user_data);
         let unhandled = convert::owned(self.unhandled_user_data, self.free_unhandled_user_data);
         Hooks {
-            log: convert::log_fn(self.log).map(|function| Hook(function, log)),
-            slow: convert::slow_fn(self.slow_callback).map(|function| Hook(function, slow)),
-            unhandled: convert::unhandled_fn(self.unhandled_failure).map(|function| Hook(function, unhandled)),
+            log: Some(Hook(convert::log_fn(self.log), log)),
+            slow: Some(Hook(convert::slow_fn(self.slow_callback), slow)),
+            unhandled: Some(Hook(convert::unhandled_fn(self.unhandled_failure), unhandled)),
         }
     }
 

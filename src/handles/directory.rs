@@ -123,6 +123,20 @@ impl Entry {
     }
 }
 
+/// Whether it is worth looking again: another thread was just trying to take the reactor over, for a moment.
+#[cold]
+#[inline(never)]
+pub(super) fn was_moving(word: Word) -> bool {
+    let Some((index, _)) = parts(word) else { return false };
+    let entry = entry_of(index);
+    let mut moved = false;
+    while entry.owner.load(Ordering::Acquire) == MOVING {
+        moved = true;
+        std::thread::yield_now();
+    }
+    moved
+}
+
 /// Why a word that failed the quick check is no handle of `kind` for this thread. The order is the contract's.
 #[cold]
 #[inline(never)]
@@ -297,15 +311,19 @@ pub fn forget_poisoned(word: Word) -> bool {
 
 /// Moves the reactor with this token to the calling thread, if no call on anything of it is in progress; `idle` is
 /// asked once the old owner can make no new one.
-pub(super) fn adopt(word: Word, idle: impl FnOnce() -> bool) -> Result {
+pub(super) fn adopt(word: Word, idle: impl Fn() -> bool) -> Result {
     let (index, _) = parts(word).ok_or(Status::ERR_INVALID_HANDLE)?;
     let root = entry_of(index);
     let mine = platform::thread_word();
+    if root.reactor_token.load(Ordering::Acquire) != word.addr() {
+        return Err(Status::ERR_STALE_HANDLE);
+    }
     let owner = root.owner.load(Ordering::Acquire);
     if owner == mine {
         return Ok(());
     }
-    if owner <= MOVING || root.owner.compare_exchange(owner, MOVING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+    // Asked before too, so that one that is obviously busy is not disturbed.
+    if owner <= MOVING || !idle() || root.owner.compare_exchange(owner, MOVING, Ordering::AcqRel, Ordering::Acquire).is_err() {
         return Err(Status::ERR_BUSY);
     }
     for entry in segments_of(word) {

@@ -152,15 +152,33 @@ fn find<T: Body>(word: Word) -> Option<(Item<T>, &'static Entry)> {
 /// The thing that a handle names, on its own thread.
 #[inline(always)]
 pub fn get<T: Body>(word: Word) -> Result<Item<T>> {
-    find(word).map(|(item, _)| item).ok_or_else(|| refusal(word, T::KIND))
+    match find(word) {
+        Some((item, _)) => Ok(item),
+        None => enter_slow(word).map(|(item, _)| item),
+    }
+}
+
+/// Looks again if that can help; else says why not.
+#[cold]
+#[inline(never)]
+fn enter_slow<T: Body>(word: Word) -> Result<(Item<T>, Access)> {
+    while directory::was_moving(word) {
+        if let Some(entered) = find(word).and_then(|(item, entry)| entry.access().map(|access| (item, access))) {
+            return Ok(entered);
+        }
+    }
+    Err(refusal(word, T::KIND))
 }
 
 /// The same, at the border of the library: the reactor cannot be adopted while the access lives.
 #[inline(always)]
 pub fn enter<T: Body>(word: Word) -> Result<(Item<T>, Access)> {
     match find(word) {
-        Some((item, entry)) => entry.access().map(|access| (item, access)).ok_or(Status::ERR_WRONG_THREAD),
-        None => Err(refusal(word, T::KIND)),
+        Some((item, entry)) => match entry.access() {
+            Some(access) => Ok((item, access)),
+            None => enter_slow(word),
+        },
+        None => enter_slow(word),
     }
 }
 
@@ -422,7 +440,7 @@ pub fn root<T: Body<Root = T>>(pools: impl Fn(&T) -> &Pools) -> Result<Item<T>> 
 
 /// Moves a root to the calling thread, unless its own thread is inside a call on anything of it or `is_idle` says no:
 /// that is asked when the old owner can make no new call.
-pub fn adopt<T: Body<Root = T>>(word: Word, is_idle: impl FnOnce(&T) -> bool) -> Result {
+pub fn adopt<T: Body<Root = T>>(word: Word, is_idle: impl Fn(&T) -> bool) -> Result {
     directory::check_any_thread(word, T::KIND)?;
     let (index, generation) = parts(word).ok_or(Status::ERR_INVALID_HANDLE)?;
     directory::adopt(word, || {

@@ -61,6 +61,13 @@ fn end_things(reactor: ReactorItem) {
     reactor.pools.end_all(Kind::Deferred);
 }
 
+/// A reactor that could not be opened after all.
+pub(super) fn undo(reactor: ReactorItem) {
+    drop(reactor.threads.close());
+    wipe(&reactor);
+    handles::release_root(reactor, &reactor.pools);
+}
+
 /// As a reactor that was never opened.
 fn wipe(reactor: &Reactor) {
     reactor.driver.take();

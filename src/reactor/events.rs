@@ -75,18 +75,20 @@ pub fn push_ready(reactor: ReactorItem, tag: u64, source: Word, readiness: i32) 
     !full
 }
 
-/// Takes the oldest event; what the one before owned is freed. A watcher whose event was looked at goes on watching.
+/// Takes the oldest event; what the one before owned is freed. A watcher whose event was taken goes on watching.
 pub fn next(reactor: ReactorItem) -> Option<Seen> {
     let before = reactor.events.taken.take();
     if let Some(before) = before {
-        let watcher = (before.kind == READY).then_some(before.source);
         let _out = reactor.call_out();
         drop(before);
-        watcher.into_iter().for_each(|watcher| watch::event_seen(reactor, watcher));
     }
     let event = reactor.events.queue.borrow_mut().pop_front();
     resume(reactor);
     let event = event?;
+    if event.kind == READY {
+        // Levels are looked at in the next poll: by then the host has read what it wanted.
+        watch::event_seen(reactor, event.source);
+    }
     let seen = Seen {
         kind: event.kind,
         tag: event.tag,

@@ -10,8 +10,8 @@ pub const ERROR: i32 = 1;
 /// `LARIAT_LOG_WARNING`
 pub const WARNING: i32 = 2;
 
-/// A hook and its user data.
-pub struct Hook<F>(pub F, pub Owned);
+/// A hook, which may be none, and its user data.
+pub struct Hook<F>(pub Option<F>, pub Owned);
 
 /// See the module. Dropping them frees their user data.
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub struct Hooks {
 }
 
 fn copy<F: Copy>(hook: Option<&Hook<F>>) -> Option<(F, Word)> {
-    hook.map(|hook| (hook.0, hook.1.word()))
+    hook.and_then(|hook| Some((hook.0?, hook.1.word())))
 }
 
 /// Tells the log hook. What the hook itself would log is dropped.

@@ -155,20 +155,27 @@ pub enum Seam {
 
 /// Makes a reactor of the calling thread.
 pub fn open(seam: Seam, limits: Limits, hooks: Hooks) -> Result<ReactorItem> {
+    // mio and a few small things allocate without a way to say no.
+    handles::check_memory(64 * 1024)?;
     let driver: Rc<dyn Driver> = match &seam {
         Seam::Real | Seam::Manual => Rc::new(MioDriver::new()?),
         Seam::Simulated(simulation, _) => Rc::new(SimulatedDriver::new(simulation.world())),
     };
+    let mut wheel = wheel::Wheel::default();
     let reactor = handles::root::<Reactor>(|reactor| &reactor.pools)?;
     // A manual clock starts at zero, as Twisted's does.
     let now = if matches!(seam, Seam::Manual) { 0 } else { driver.now() };
     reactor.manual.set(matches!(seam, Seam::Manual).then_some(now));
     reactor.now.set(now);
-    reactor.timers.borrow_mut().start(now);
+    let started = wheel.start(now);
+    *reactor.timers.borrow_mut() = wheel;
     let waker = driver.waker();
     *reactor.driver.borrow_mut() = Some(driver);
-    let opened = reactor.threads.open(reactor.word().addr() as u64, waker);
-    opened.map_err(|_| Status::ERR_NO_MEMORY)?;
+    let opened = reactor.threads.open(reactor.word().addr() as u64, waker).map_err(|_| Status::ERR_NO_MEMORY);
+    if let Err(why) = started.and(opened) {
+        close::undo(reactor);
+        return Err(why);
+    }
     reactor.limits.set(limits);
     *reactor.hooks.borrow_mut() = hooks;
     if let Seam::Simulated(simulation, host) = seam {

@@ -16,6 +16,8 @@ pub struct Scope {
     /// Callbacks of its own that are running.
     running: Cell<u32>,
     entered: Cell<u32>,
+    /// The scope that it is inside of; 0 none.
+    parent: Cell<u32>,
 }
 
 impl Body for Scope {
@@ -32,6 +34,7 @@ impl Body for Scope {
 pub fn open(reactor: ReactorItem) -> Result<Item<Scope>> {
     let scope = reactor.pools.alloc::<Scope>()?;
     scope.sweep_at.set(64);
+    scope.parent.set(reactor.scope.get());
     if reactor.scope.get() != 0 {
         join(reactor, reactor.scope.get(), scope.word()).inspect_err(|_| reactor.pools.free(scope))?;
     }
@@ -61,11 +64,19 @@ pub fn within<R>(reactor: ReactorItem, scope: u32, call: impl FnOnce() -> R) -> 
     if scope == 0 {
         return call();
     }
-    let item = Item::<Scope>::at(scope);
-    item.running.set(item.running.get() + 1);
+    note_running(scope, 1);
     let result = call();
-    item.running.set(item.running.get() - 1);
+    note_running(scope, -1);
     result
+}
+
+/// A callback of a scope is one of those that it is inside of too.
+fn note_running(mut scope: u32, by: i32) {
+    while scope != 0 {
+        let item = Item::<Scope>::at(scope);
+        item.running.set(item.running.get().wrapping_add_signed(by));
+        scope = item.parent.get();
+    }
 }
 
 /// What is made from here on joins the scope.

@@ -52,6 +52,11 @@ impl Soon {
         self.posted.borrow().is_empty() && self.next.get() == self.running.borrow().len()
     }
 
+    /// Whether this turn has calls left to make.
+    pub fn is_running(&self) -> bool {
+        self.next.get() < self.running.borrow().len()
+    }
+
     fn push(&self, entry: Entry) -> Result {
         let mut posted = self.posted.borrow_mut();
         if posted.len() == posted.capacity() {
@@ -139,7 +144,10 @@ impl Soon {
 pub fn run(reactor: ReactorItem, call: Call) {
     match call.call {
         Some(made) if call.scope == 0 => made(call.data.word()),
-        Some(made) => reactor.in_scope(call.scope, || made(call.data.word())),
+        Some(made) => reactor.in_scope(call.scope, || {
+            made(call.data.word());
+            drop(call.data);
+        }),
         None => events::push_tag(reactor, events::CALL, call.data.word(), Word::NULL),
     }
 }

@@ -148,7 +148,7 @@ fn drop_call(timer: Item<DelayedCall>) {
     if let Some(free) = timer.free.get() {
         timer.scope.set(timer.scope.get() & SCOPE | CANCELLED);
         let _out = reactor.call_out();
-        free(timer.data.get());
+        reactor.in_scope(timer.scope.get() & SCOPE, || free(timer.data.get()));
     }
     timer.scope.set(0);
     reactor.pools.free(timer);
@@ -200,14 +200,16 @@ pub(super) fn run(reactor: ReactorItem, timer: Item<DelayedCall>) {
     let (call, data, free) = (timer.call.get(), timer.data.get(), timer.free.get());
     let scope = timer.scope.get() & SCOPE;
     timer.scope.set(scope | CALLING);
-    match call {
-        Some(call) if scope == 0 => call(data),
-        Some(call) => reactor.in_scope(scope, || call(data)),
-        None => super::events::push_tag(reactor, super::events::DELAYED_CALL, data, timer.word()),
-    }
-    if let Some(free) = free {
-        free(data);
-    }
+    let made = || {
+        match call {
+            Some(call) => call(data),
+            None => super::events::push_tag(reactor, super::events::DELAYED_CALL, data, timer.word()),
+        }
+        if let Some(free) = free {
+            free(data);
+        }
+    };
+    if scope == 0 { made() } else { reactor.in_scope(scope, made) }
     timer.scope.set(0);
     reactor.pools.free(timer);
 }

@@ -111,10 +111,6 @@ fn phases(reactor: ReactorItem, how: How) -> Result<Status> {
             return Ok(Status::MORE);
         }
         phase.set(next);
-        // Whatever a frame did so far, it starts no poll after its budget, but for one that has done nothing else.
-        if next == Phase::Poll && how.is_spent() && left_over(reactor) {
-            return Ok(Status::MORE);
-        }
     }
 }
 
@@ -145,10 +141,17 @@ fn items(reactor: ReactorItem, how: How, what: &'static CStr, one: impl Fn(React
                 hooks::slow(reactor, took, what);
             }
         }
-        if how.is_spent() {
+        if how.is_spent() && pending(reactor) {
             return true;
         }
     }
+}
+
+/// Whether the present turn has another item to start.
+fn pending(reactor: ReactorItem) -> bool {
+    let ready = reactor.turn.ready.borrow().len() > reactor.turn.next_ready.get();
+    let due = reactor.timers.borrow().is_due(reactor.now.get());
+    ready || due || reactor.soon.is_running() || reactor.threads.has_posts()
 }
 
 /// What a callback entered and did not leave is left for it.

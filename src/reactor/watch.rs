@@ -176,9 +176,10 @@ pub fn stop(watcher: Item<Watcher>) -> Result {
 
 fn finish(reactor: ReactorItem, watcher: Item<Watcher>) {
     let data = Owned::new(watcher.data.get(), watcher.free.take());
+    let scope = watcher.scope.get();
     let _out = reactor.call_out();
     reactor.pools.free(watcher);
-    drop(data);
+    reactor.in_scope(scope, || drop(data));
 }
 
 /// Tells a watcher what its descriptor is ready for.
@@ -186,7 +187,8 @@ pub(super) fn dispatch(reactor: ReactorItem, ready: Ready) {
     // One that was stopped by a sibling of the same batch is stale.
     let Ok(watcher) = crate::handles::get::<Watcher>(ready.key) else { return };
     let readiness = ready.readiness.and(watcher.interest.get());
-    if readiness.is_empty() {
+    // One whose event waits looks again when that is taken.
+    if readiness.is_empty() || watcher.told.get() {
         return;
     }
     match watcher.action.get() {
@@ -210,7 +212,7 @@ pub(super) fn dispatch(reactor: ReactorItem, ready: Ready) {
     }
 }
 
-/// The host has looked at the watcher's event: it watches again.
+/// The host has taken the watcher's event: it watches again.
 pub(super) fn event_seen(reactor: ReactorItem, watcher: Word) {
     if let Ok(watcher) = crate::handles::get::<Watcher>(watcher) {
         watcher.told.set(false);

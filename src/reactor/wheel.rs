@@ -87,11 +87,13 @@ fn reserve<T>(list: &mut Vec<T>) -> Result {
 
 impl Wheel {
     /// Starts the wheel at this time. Only while it is empty.
-    pub fn start(&mut self, now: u64) {
+    pub fn start(&mut self, now: u64) -> Result {
         self.elapsed = tick_of(now);
         if self.buckets.is_empty() {
+            self.buckets.try_reserve_exact(WHEEL + 1).map_err(|_| Status::ERR_NO_MEMORY)?;
             self.buckets.resize_with(WHEEL + 1, Bucket::default);
         }
+        Ok(())
     }
 
     /// The next number in the order of scheduling.
@@ -295,6 +297,12 @@ impl Wheel {
         self.current.clear();
         self.head = 0;
         None
+    }
+
+    /// Whether `next_due` would give one.
+    pub fn is_due(&self, now: u64) -> bool {
+        let due = self.current[self.head..].iter().take_while(|due| due.deadline <= now);
+        due.filter_map(|due| due.timer()).any(|timer| !timer.is_staged())
     }
 
     /// Empties the buckets up to the tick `target`.

@@ -74,6 +74,7 @@ fn submit(reactor: ReactorItem, work: Work, data: Owned, deferred: Word) -> Resu
     if limit != 0 && waiting(reactor, pool) >= limit {
         return Err(Status::ERR_LIMIT.because(format_args!("{limit} jobs are waiting, the limit")));
     }
+    handles::check_memory(8 * 1024)?;
     let job = Job::new(work, data, reactor.scope.get());
     let record = Record { job: Arc::clone(&job), deferred };
     pool.records.borrow_mut().insert(job.number, record);

@@ -87,14 +87,19 @@ TEST(f50_a_ring_of_chains) {
 }
 
 /* The list waits for its element, the element for another, and that one for the list. */
+static void *wait_for_what_is_there(lariat_deferred *deferred, void *value, void *user_data) {
+    (void)value;
+    return lariat_deferred_wait_for(deferred, *(lariat_deferred **)user_data);
+}
+
 TEST(f50_a_ring_through_a_list) {
     lariat_reactor *reactor = manual_reactor();
-    lariat_deferred *element = lariat_deferred_new(reactor), *inner = lariat_deferred_new(reactor);
+    lariat_deferred *element = lariat_deferred_new(reactor), *inner = lariat_deferred_new(reactor), *list = NULL;
+    CHECK_OK(lariat_deferred_add_callback(inner, wait_for_what_is_there, &list));
     CHECK_OK(lariat_deferred_add_callback(element, wait_for_it, inner));
     CHECK_OK(lariat_deferred_callback(element, NULL));
-    lariat_deferred *list = lariat_deferred_gather(reactor, &element, 1);
+    list = lariat_deferred_gather(reactor, &element, 1);
     CHECK(list != NULL);
-    CHECK_OK(lariat_deferred_add_callback(inner, wait_for_it, list));
     CHECK_OK(lariat_deferred_callback(inner, NULL));
     end_with_note(list, "list");
     CHECK_NOTES("list!CYCLE");

@@ -87,6 +87,7 @@ def windows(report, options, toolchain):
         return report.skipped("C", "the examples on Windows", "wine is not installed")
     sources = [source for source in build.sources("examples") if not ON_UNIX_ONLY.search(source.read_text())]
     env = {"WINEPREFIX": TARGET / "wine", "WINEDEBUG": "-all"}
+    build.run([wine, "cmd", "/c", "exit"], "wine's first start", env=project.environment(**env))
     shared, static = {"compile": ["-DLARIAT_SHARED"]}, {"link": ["-static"], "libraries": WINDOWS_LIBRARIES}
     for tool, how in (("windows", shared), ("windows-static", static)):
         variant = build.Variant(tool, folder, cc=cc, tool=tool, wrapper=[wine], slowness=5, divide=20, suffix=".exe", env=env, **how)
