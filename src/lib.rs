@@ -1,5 +1,4 @@
 //! lariat: the reactor and the Deferred, behind a C ABI.
-#![allow(dead_code)]
 pub mod deferred;
 pub mod driver;
 pub mod ffi;

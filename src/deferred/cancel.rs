@@ -30,7 +30,7 @@ pub(super) fn cancel_one(first: DeferredItem, agenda: &mut Agenda) {
     match deferred.canceller.get() {
         Some(canceller) => {
             deferred.set(CANCELLING);
-            let data = deferred.canceller_data.get();
+            let data = deferred.value.get();
             deferred.root().in_scope(deferred.scope.get(), || canceller(deferred.word(), data));
             if !deferred.is_alive() {
                 return;
@@ -164,4 +164,3 @@ pub(super) fn discard_entries(deferred: DeferredItem) {
         }
     }
 }
-

@@ -57,7 +57,7 @@ pub fn new(reactor: ReactorItem) -> Result<DeferredItem> {
 pub fn new_with_canceller(reactor: ReactorItem, canceller: Option<CancellerFn>, data: Owned) -> Result<DeferredItem> {
     let deferred = new(reactor)?;
     deferred.canceller.set(canceller);
-    deferred.canceller_data.set(data.word());
+    deferred.value.set(data.word());
     if data.free().is_some() {
         let kept = deferred.with_new_extra(|extra| extra.canceller_data = data);
         kept.inspect_err(|_| super::later::discard(deferred))?;
@@ -484,13 +484,22 @@ pub fn when_over(deferred: DeferredItem, tell: Box<dyn FnOnce(Told)>) -> Result 
     Ok(())
 }
 
+/// Drops those functions unused.
+pub fn forget_tellers(reactor: ReactorItem) {
+    for deferred in reactor.pools.all::<Deferred>() {
+        drop(deferred.with_extra(|extra| extra.tell.take()));
+    }
+}
+
 fn tell_result(deferred: DeferredItem, _: Word, _: &mut Agenda) {
     let Some(tell) = deferred.with_extra(|extra| extra.tell.take()).flatten() else { return };
     match take_result(deferred) {
         Outcome::Value(value) => tell(Ok(value)),
         Outcome::Failure(word) => {
             let failure = handles::get::<failure::Failure>(word);
-            tell(Err(failure.map_or((Status::ERR_NO_MEMORY.0, None), |failure| (failure.code(), failure.own_message()))));
+            tell(Err(
+                failure.map_or((Status::ERR_NO_MEMORY.0, None), |failure| (failure.code(), failure.own_message()))
+            ));
             let _ = failure::release(word);
         }
     }
@@ -498,5 +507,7 @@ fn tell_result(deferred: DeferredItem, _: Word, _: &mut Agenda) {
 
 /// The word that the canceller gets.
 pub fn set_canceller_data(deferred: DeferredItem, data: Word) {
-    deferred.canceller_data.set(data);
+    if !deferred.has(CALLED) {
+        deferred.value.set(data);
+    }
 }

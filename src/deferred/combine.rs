@@ -39,10 +39,11 @@ pub fn list(reactor: ReactorItem, words: Vec<Word>, flags: i32) -> Result<Deferr
     let mut results = Vec::new();
     // Each element gets one level more: what may need memory comes before anything is handed over.
     let make_room = |element: &DeferredItem| match element.has_entries() {
-            true => element.with_new_extra(|extra| extra.overflow.try_reserve(1)).is_ok_and(|room| room.is_ok()),
-            false => true,
+        true => element.with_new_extra(|extra| extra.overflow.try_reserve(1)).is_ok_and(|room| room.is_ok()),
+        false => true,
     };
-    let room = results.try_reserve(count).is_ok() && elements.iter().all(make_room) && list.with_new_extra(|_| ()).is_ok();
+    let room =
+        results.try_reserve(count).is_ok() && elements.iter().all(make_room) && list.with_new_extra(|_| ()).is_ok();
     if !room {
         later::discard(list);
         return Err(Status::ERR_NO_MEMORY);

@@ -32,9 +32,7 @@ pub fn callback_later(deferred: DeferredItem, delay: u64, value: Owned) -> Resul
     }
     let reactor = deferred.root();
     const SWEEP: FreeFn = later_over;
-    deferred
-        .with_new_extra(|extra| extra.later.try_reserve(1))?
-        .map_err(|_| Status::ERR_NO_MEMORY)?;
+    deferred.with_new_extra(|extra| extra.later.try_reserve(1))?.map_err(|_| Status::ERR_NO_MEMORY)?;
     let timer = timers::call_later(reactor, delay, Some(fire_later), Owned::new(deferred.word(), Some(SWEEP)))?;
     deferred.with_extra(|extra| extra.later.push((timer.word(), value)));
     Ok(timer)
@@ -56,7 +54,8 @@ extern "C-unwind" fn fire_later(word: Word) {
 extern "C-unwind" fn later_over(word: Word) {
     let Ok(deferred) = handles::get::<Deferred>(word) else { return };
     let dropped = deferred.with_extra(|extra| {
-        let place = extra.later.iter().position(|(word, _)| timer(*word).is_none_or(|timer| !timers::is_active(timer)))?;
+        let place =
+            extra.later.iter().position(|(word, _)| timer(*word).is_none_or(|timer| !timers::is_active(timer)))?;
         Some(extra.later.swap_remove(place).1)
     });
     drop(dropped);
@@ -122,7 +121,7 @@ pub fn defer_later(
             chain::add_pair(deferred, function, None, data)?;
         }
         let timer = start_timer(reactor, delay, fire_empty, Owned::new(deferred.word(), None))?;
-        deferred.canceller_data.set(timer);
+        chain::set_canceller_data(deferred, timer);
         Ok(())
     };
     filled().inspect_err(|_| discard(deferred))?;

@@ -235,4 +235,3 @@ pub fn chain(deferred: DeferredItem, target: DeferredItem) -> Result {
     super::chain::resume(deferred);
     Ok(())
 }
-

@@ -65,19 +65,42 @@ pub(super) enum Entry {
     #[default]
     None,
     /// A callback, an errback, or one of each.
-    Pair { freed: bool, scope: u32, callback: Option<CallbackFn>, errback: Option<CallbackFn>, data: Word },
-    Both { freed: bool, scope: u32, both: BothFn, data: Word },
+    Pair {
+        freed: bool,
+        scope: u32,
+        callback: Option<CallbackFn>,
+        errback: Option<CallbackFn>,
+        data: Word,
+    },
+    Both {
+        freed: bool,
+        scope: u32,
+        both: BothFn,
+        data: Word,
+    },
     /// Frees the data of the entry before it.
     Free(FreeFn),
-    Event { scope: u32, tag: u64 },
+    Event {
+        scope: u32,
+        tag: u64,
+    },
     /// Its timer; null once it has fired.
-    Timeout { scope: u32, timer: Word },
+    Timeout {
+        scope: u32,
+        timer: Word,
+    },
     /// The result goes to a list.
-    Element { list: Word, index: u32 },
-    Inside { inside: InsideFn, data: Word },
+    Element {
+        list: Word,
+        index: u32,
+    },
+    Inside {
+        inside: InsideFn,
+        data: Word,
+    },
 }
 
-const _: () = assert!(size_of::<Entry>() == 32 && size_of::<Deferred>() <= 184);
+const _: () = assert!(size_of::<Entry>() == 32 && size_of::<Deferred>() <= 176);
 
 /// What few Deferreds need.
 #[derive(Default)]
@@ -103,11 +126,10 @@ pub struct Deferred {
     /// Slot numbers: whom its chain waits for, and who waits for it. 0 none.
     pub(super) waits_on: Cell<u32>,
     pub(super) waiter: Cell<u32>,
-    /// The result: a value with its free function, or a failure.
+    /// The result: a value with its free function, or a failure. Before it has fired: the canceller's user data.
     pub(super) value: Cell<Word>,
     pub(super) free: Cell<Option<FreeFn>>,
     pub(super) canceller: Cell<Option<CancellerFn>>,
-    pub(super) canceller_data: Cell<Word>,
     extra: Cell<Option<Box<Extra>>>,
     entries: [Cell<Entry>; INLINE as usize],
 }

@@ -37,7 +37,8 @@ impl MioDriver {
     /// Opens the poll and its waker.
     pub fn new() -> Result<Self> {
         let poll = Poll::new().map_err(|error| os_error("opening the poll", &error))?;
-        let waker = mio::Waker::new(poll.registry(), INTERNAL).map_err(|error| os_error("opening the waker", &error))?;
+        let waker =
+            mio::Waker::new(poll.registry(), INTERNAL).map_err(|error| os_error("opening the waker", &error))?;
         Ok(Self {
             poll: RefCell::new(poll),
             events: RefCell::new(Events::with_capacity(EVENTS)),

@@ -279,7 +279,7 @@ pub extern "C" fn lariat_deferred_release(deferred: *mut lariat_deferred) -> lar
 /// Twisted  Deferred.called.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_deferred_called(deferred: *mut lariat_deferred) -> i32 {
-    guard::on(deferred, |deferred| chain::is_called(deferred))
+    guard::on(deferred, chain::is_called)
 }
 
 /// Looks at the present result, which stays the Deferred's and is valid until it changes.

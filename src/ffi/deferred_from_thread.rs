@@ -63,6 +63,7 @@ pub extern "C" fn lariat_deferred_errback_from_thread(
     guard::any_thread(deferred, |deferred, reactor| {
         let message = convert::text("message", message)?;
         convert::reason(code, 0, message)?;
+        crate::handles::check_memory(4096 + 2 * message.map_or(0, str::len))?;
         let message = message.map(str::to_owned);
         send(deferred, reactor, move |deferred| {
             let reason = convert::reason(code, 0, message.as_deref())?;

@@ -104,7 +104,8 @@ impl Entry {
     /// The owner's thread has `kind` here, and this is it.
     #[inline(always)]
     pub(super) fn is_mine(&self, kind: Kind) -> bool {
-        self.owner.load(Ordering::Relaxed) == platform::thread_word() && self.kind.load(Ordering::Relaxed) == kind as u32
+        self.owner.load(Ordering::Relaxed) == platform::thread_word()
+            && self.kind.load(Ordering::Relaxed) == kind as u32
     }
 
     /// Marks the owner as inside a call. The owner is read again after the mark is set: with the mover's barrier
@@ -285,9 +286,7 @@ pub(super) fn disown(number: u32) {
 /// The segments of the reactor with this token.
 fn segments_of(token: Word) -> impl Iterator<Item = &'static Entry> {
     let count = COUNT.load(Ordering::Acquire) as usize;
-    DIRECTORY.entries[1..=count]
-        .iter()
-        .filter(move |entry| entry.reactor_token.load(Ordering::Relaxed) == token.addr())
+    DIRECTORY.entries[1..=count].iter().filter(move |entry| entry.reactor_token.load(Ordering::Relaxed) == token.addr())
 }
 
 /// From here on every call on anything of the reactor answers `LARIAT_ERR_PANIC`.
@@ -323,7 +322,10 @@ pub(super) fn adopt(word: Word, idle: impl Fn() -> bool) -> Result {
         return Ok(());
     }
     // Asked before too, so that one that is obviously busy is not disturbed.
-    if owner <= MOVING || !idle() || root.owner.compare_exchange(owner, MOVING, Ordering::AcqRel, Ordering::Acquire).is_err() {
+    if owner <= MOVING
+        || !idle()
+        || root.owner.compare_exchange(owner, MOVING, Ordering::AcqRel, Ordering::Acquire).is_err()
+    {
         return Err(Status::ERR_BUSY);
     }
     for entry in segments_of(word) {

@@ -10,9 +10,9 @@ mod pool;
 
 pub use directory::{Access, check_any_thread, forget_poisoned, poison};
 pub use foreign::*;
-pub use pool::{Body, Item, Pools, adopt, enter, get, release_root, root};
 #[cfg(feature = "testing")]
 pub use pool::set_generation;
+pub use pool::{Body, Item, Pools, adopt, enter, get, release_root, root};
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("lariat needs a 64-bit target: its handles are 64-bit tokens");

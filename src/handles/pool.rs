@@ -354,7 +354,9 @@ impl Pools {
         let shelf = &self.shelves[kind as usize];
         let (Some(end), Some(generation)) = (shelf.end.get(), shelf.generation.get()) else { return };
         let segments = shelf.segments.borrow().clone();
-        for index in segments.iter().flat_map(|number| (number << SLOT_BITS)..((number << SLOT_BITS) + shelf.slots.get())) {
+        for index in
+            segments.iter().flat_map(|number| (number << SLOT_BITS)..((number << SLOT_BITS) + shelf.slots.get()))
+        {
             if generation(index) & 1 == 1 {
                 end(index, generation(index));
             }

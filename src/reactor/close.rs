@@ -90,6 +90,7 @@ fn wipe(reactor: &Reactor) {
     reactor.above.fire_triggers.set(None);
     reactor.above.end_jobs.set(None);
     reactor.above.jobs.set(None);
+    reactor.above.on_panic.set(None);
     reactor.state.set(State::Idle);
 }
 
@@ -101,7 +102,6 @@ pub fn forget(word: Word) -> bool {
     }
     forgotten
 }
-
 
 /// Moves an idle reactor to the calling thread.
 pub fn adopt(word: Word) -> Result {

@@ -70,6 +70,9 @@ pub fn panicked(reactor: ReactorItem, text: &str) {
         crate::handles::poison(reactor.word());
         // What was posted is freed, and those who wait for it hear of the end; the descriptors are closed.
         drop(reactor.threads.close());
+        if let Some(on_panic) = reactor.above.on_panic.get() {
+            on_panic(reactor);
+        }
         if let Ok(mut driver) = reactor.driver.try_borrow_mut() {
             driver.take();
         }

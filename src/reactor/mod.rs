@@ -80,6 +80,8 @@ pub struct Above {
     pub fire_triggers: Cell<Option<fn(ReactorItem, i32)>>,
     /// Waits for the pool jobs of a scope (0: all of them) until the deadline of the monotonic clock.
     pub end_jobs: Cell<Option<fn(ReactorItem, u32, u64)>>,
+    /// Lets go of those on other threads who wait for an answer: the reactor has panicked and will not give one.
+    pub on_panic: Cell<Option<fn(ReactorItem)>>,
     /// Pool jobs waiting or running, and pool threads.
     pub jobs: Cell<Option<fn(ReactorItem) -> (usize, usize)>>,
 }

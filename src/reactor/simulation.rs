@@ -121,7 +121,12 @@ fn step(simulation: Item<Simulation>, limit: u64) -> Result<bool> {
     // One that has stopped stays so until it is run again; one that was made meanwhile starts.
     let takes_part = |reactor: &ReactorItem| reactor.state() != State::Idle || !reactor.was_started.get();
     let due = members.iter().filter(|(_, reactor)| takes_part(reactor) && reactor.is_due()).collect::<Vec<_>>();
-    let later = members.iter().filter(|(_, reactor)| takes_part(reactor)).filter_map(|(_, reactor)| reactor.next_timer()).filter(|at| *at > world.now()).min();
+    let later = members
+        .iter()
+        .filter(|(_, reactor)| takes_part(reactor))
+        .filter_map(|(_, reactor)| reactor.next_timer())
+        .filter(|at| *at > world.now())
+        .min();
     let stuck = simulation.at_instant.get() >= TURNS_AT_AN_INSTANT * members.len() as u32;
     if let Some(at) = later.filter(|at| (due.is_empty() || stuck) && *at <= limit) {
         world.advance_to(at);

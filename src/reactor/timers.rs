@@ -209,7 +209,11 @@ pub(super) fn run(reactor: ReactorItem, timer: Item<DelayedCall>) {
             free(data);
         }
     };
-    if scope == 0 { made() } else { reactor.in_scope(scope, made) }
+    if scope == 0 {
+        made()
+    } else {
+        reactor.in_scope(scope, made)
+    }
     timer.scope.set(0);
     reactor.pools.free(timer);
 }

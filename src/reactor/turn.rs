@@ -123,7 +123,7 @@ fn left_over(reactor: ReactorItem) -> bool {
 #[inline]
 fn items(reactor: ReactorItem, how: How, what: &'static CStr, one: impl Fn(ReactorItem) -> bool) -> bool {
     if how.budget_end.is_none() && reactor.limits().slow == 0 {
-        while one(reactor) {
+        while one(reactor) && !reactor.is_poisoned() {
             leave_scopes(reactor);
         }
         return false;

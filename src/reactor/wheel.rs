@@ -212,7 +212,9 @@ impl Wheel {
         let bucket = &mut self.buckets[number as usize];
         let position = timer.link().get() & FAR;
         let position = match position {
-            FAR => bucket.timers[FAR as usize..].iter().position(|one| *one == timer.index()).map(|at| at + FAR as usize),
+            FAR => {
+                bucket.timers[FAR as usize..].iter().position(|one| *one == timer.index()).map(|at| at + FAR as usize)
+            }
             near => Some(near as usize),
         };
         if let Some(position) = position {
@@ -371,7 +373,8 @@ impl Wheel {
             }
             let index = self.incoming[at];
             // What was cancelled, staged or moved meanwhile is no longer here.
-            let Some(timer) = Timer::peek(index).filter(|timer| bucket_of(*timer) == NOWHERE && !timer.is_staged()) else {
+            let Some(timer) = Timer::peek(index).filter(|timer| bucket_of(*timer) == NOWHERE && !timer.is_staged())
+            else {
                 continue;
             };
             let due = Due { deadline: timer.deadline(), order: timer.order(), timer: index };
@@ -402,7 +405,9 @@ impl Wheel {
         let early = self.current_minimum();
         match (early, self.next_bucket()) {
             (Some(early), _) => Some(early),
-            (None, Some((bucket, start))) if self.buckets[bucket as usize].timers.len() > 64 => Some(start << TICK_BITS),
+            (None, Some((bucket, start))) if self.buckets[bucket as usize].timers.len() > 64 => {
+                Some(start << TICK_BITS)
+            }
             _ => self.next_deadline(),
         }
     }

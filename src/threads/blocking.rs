@@ -47,6 +47,7 @@ fn begin(reactor: ReactorItem, call: &Call, sender: Sender<Sent>) {
     let mut call = call.lock().unwrap_or_else(PoisonError::into_inner);
     // None: the caller has given up.
     let Some((function, data)) = call.take() else { return };
+    reactor.above.on_panic.set(Some(chain::forget_tellers));
     let _out = reactor.call_out();
     let returned = function(reactor.word(), data);
     drop(call);
@@ -61,4 +62,3 @@ fn begin(reactor: ReactorItem, call: &Call, sender: Sender<Sent>) {
         drop(sender.send(Err((code, message))));
     }
 }
-

@@ -86,12 +86,12 @@ TEST(f50_a_ring_of_chains) {
     reactor_done(reactor);
 }
 
-/* The list waits for its element, the element for another, and that one for the list. */
 static void *wait_for_what_is_there(lariat_deferred *deferred, void *value, void *user_data) {
     (void)value;
     return lariat_deferred_wait_for(deferred, *(lariat_deferred **)user_data);
 }
 
+/* The list waits for its element, the element for another, and that one for the list. */
 TEST(f50_a_ring_through_a_list) {
     lariat_reactor *reactor = manual_reactor();
     lariat_deferred *element = lariat_deferred_new(reactor), *inner = lariat_deferred_new(reactor), *list = NULL;

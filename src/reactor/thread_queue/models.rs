@@ -65,7 +65,7 @@ impl Numbered for Will {
     }
 }
 
-extern "C" fn ignore(_: Word) {}
+extern "C-unwind" fn ignore(_: Word) {}
 
 /// Posts `number`, an odd one as a message; whether it was accepted.
 fn post<M: Numbered>(id: u64, number: usize) -> bool {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// A message with a number, and something to see it dropped by.
 #[derive(Debug)]
-struct Letter(usize, Arc<()>);
+struct Letter(usize, #[expect(dead_code, reason = "dropped, not read")] Arc<()>);
 
 static REGISTRY: Registry<Letter> = Registry::new();
 static IDS: AtomicU64 = AtomicU64::new(1);
@@ -24,7 +24,7 @@ impl Postable for Letter {
     }
 }
 
-extern "C" fn ignore(_: Word) {}
+extern "C-unwind" fn ignore(_: Word) {}
 
 fn call(number: usize) -> Call {
     Call { call: ignore, data: Word::from_addr(number), free: None }
@@ -168,7 +168,7 @@ fn closing_hands_over_what_was_accepted_and_refuses_the_rest() {
 #[test]
 fn a_rest_that_is_dropped_frees() {
     static FREED: AtomicUsize = AtomicUsize::new(0);
-    extern "C" fn free(word: Word) {
+    extern "C-unwind" fn free(word: Word) {
         FREED.fetch_add(word.addr(), Ordering::SeqCst);
     }
     let (consumer, id, _) = open();
