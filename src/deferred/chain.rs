@@ -115,7 +115,7 @@ fn fire(deferred: DeferredItem, outcome: Outcome) -> Result {
         return refused;
     }
     deferred.set(WORKER_GONE);
-    let reactor = deferred.root();
+    let reactor = deferred.root_body();
     settle_with(deferred, outcome);
     if reactor.is_poisoned() { Err(Status::ERR_PANIC) } else { Ok(()) }
 }
@@ -140,7 +140,7 @@ fn drop_outcome(outcome: Outcome) {
 /// Gives a Deferred that has not fired its result, and runs what waits for it.
 #[inline]
 pub(super) fn settle_with(deferred: DeferredItem, outcome: Outcome) {
-    let _out = deferred.root().call_out();
+    let _out = deferred.root_body().calling_out();
     let mut agenda = Agenda::default();
     give(deferred, outcome);
     run(deferred, &mut agenda);
@@ -199,8 +199,21 @@ fn add_freed(deferred: DeferredItem, entry: Entry, free: FreeFn) -> Result {
 }
 
 /// Adds a callback, an errback, or one of each.
-#[inline]
+#[inline(always)]
 pub fn add_pair(
+    deferred: DeferredItem,
+    callback: Option<CallbackFn>,
+    errback: Option<CallbackFn>,
+    data: Owned,
+) -> Result {
+    if data.free().is_none() && deferred.push_plain(callback, errback, data.word()) {
+        return Ok(());
+    }
+    add_pair_slow(deferred, callback, errback, data)
+}
+
+#[inline(never)]
+fn add_pair_slow(
     deferred: DeferredItem,
     callback: Option<CallbackFn>,
     errback: Option<CallbackFn>,
@@ -373,15 +386,15 @@ fn call(deferred: DeferredItem, scope: u32, function: impl FnOnce(Word, Word) ->
     let failed = deferred.has(FAILED);
     deferred.set(IN_CALLBACK);
     let word = deferred.word();
-    let reactor = deferred.root();
-    let returned = if scope == 0 && reactor.scope.get() == 0 {
+    let current = &deferred.root_body().scope;
+    let returned = if scope | current.get() == 0 {
         let returned = function(word, input);
-        if reactor.scope.get() != 0 {
-            scopes::left_entered(reactor);
+        if current.get() != 0 {
+            scopes::left_entered(deferred.root());
         }
         returned
     } else {
-        reactor.in_scope(scope, || function(word, input))
+        deferred.root().in_scope(scope, || function(word, input))
     };
     if deferred.flags() & (OUTCOME | FAILED) == 0 && deferred.free.get().is_none() {
         deferred.clear(IN_CALLBACK);
@@ -416,13 +429,12 @@ pub(super) fn reclaim_if_over(deferred: DeferredItem) {
 
 #[inline]
 pub(super) fn reclaim(deferred: DeferredItem) {
-    let reactor = deferred.root();
     let simple = deferred.flags() & (FAILED | HAS_EXTRA) == 0 && deferred.free.get().is_none();
     deferred.canceller.set(None);
     if simple {
-        reactor.pools.free(deferred);
+        deferred.root_body().pools.free(deferred);
     } else {
-        reclaim_rest(reactor, deferred);
+        reclaim_rest(deferred.root(), deferred);
     }
 }
 

@@ -228,6 +228,22 @@ impl Item<Deferred> {
         })?
     }
 
+    /// Adds a plain pair to a Deferred that has not fired, where nothing out of the ordinary is about: no scope, no
+    /// overflow. Built in its place, it costs a few stores. False: it has to be done the long way.
+    #[inline(always)]
+    pub(super) fn push_plain(self, callback: Option<CallbackFn>, errback: Option<CallbackFn>, data: Word) -> bool {
+        let flags = self.flags();
+        let plain = flags & (CALLED | RELEASED | HAS_EXTRA) == 0 && flags & LENGTH != INLINE << LENGTH_SHIFT;
+        if !plain || self.scope.get() | self.root_body().scope.get() != 0 {
+            return false;
+        }
+        let place = ((flags & HEAD) >> HEAD_SHIFT) + ((flags & LENGTH) >> LENGTH_SHIFT);
+        let entry = Entry::Pair { freed: false, scope: 0, callback, errback, data };
+        self.entries[(place % INLINE) as usize].set(entry);
+        self.link().set(flags + (1 << LENGTH_SHIFT));
+        true
+    }
+
     /// Takes the next level off the chain.
     #[inline(always)]
     pub(super) fn pop(self) -> Option<Entry> {

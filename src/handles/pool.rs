@@ -9,7 +9,8 @@ use std::alloc::{Layout, alloc_zeroed};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::ops::Deref;
-use std::sync::atomic::Ordering;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// What a slot holds: made once by `default`, then cleared and used again, all through cells.
 pub trait Body: Default + 'static {
@@ -102,6 +103,14 @@ impl<T: Body> Item<T> {
         // `Pools` hands out slots of T; reactors' slots live for ever.
         let slot = unsafe { &*pointer };
         Item { slot, index: slot.link.get(), generation: slot.generation.get() }
+    }
+
+    /// What its reactor's slot holds: all that is needed where no handle is.
+    #[inline(always)]
+    pub fn root_body(self) -> &'static T::Root {
+        let pointer = entry_of(self.index).reactor.load(Ordering::Relaxed).cast::<Slot<T::Root>>();
+        // SAFETY: as in `root`; a root's body was written when its slot was first used, and bodies are never moved.
+        unsafe { (*(*pointer).body.get()).assume_init_ref() }
     }
 
     /// The slot with this number, as it is now; for links that are cut before the slot is freed.
@@ -273,7 +282,8 @@ impl Pools {
     fn add_segment<T: Body>(&self, shelf: &Shelf) -> Result {
         let mut segments = shelf.segments.borrow_mut();
         segments.try_reserve(1).map_err(|_| Status::ERR_NO_MEMORY)?;
-        let (number, new) = claim(T::KIND, make_segment::<T>)?;
+        let siblings = segments.len();
+        let (number, new) = claim(T::KIND, || make_segment::<T>(siblings))?;
         segments.push(number);
         drop(segments);
         shelf.slots.set(T::SLOTS);
@@ -409,8 +419,38 @@ impl Pools {
     }
 }
 
-fn make_segment<T: Body>() -> Option<*mut u8> {
+/// A huge page, and how much of it is taken. Segments of kinds that have many share them.
+static ARENA: Mutex<(AtomicPtr<u8>, usize)> = Mutex::new((AtomicPtr::new(std::ptr::null_mut()), 0));
+const HUGE: usize = 2 << 20;
+
+/// From so many segments on a reactor's kind uses huge pages: until then they would be mostly empty.
+const MANY: usize = 16;
+
+/// The next `size` bytes of a huge page; None where there are none.
+fn take_of_arena(size: usize) -> Option<*mut u8> {
+    let size = size.next_multiple_of(64);
+    let mut arena = ARENA.lock().ok().filter(|_| size <= HUGE)?;
+    let full = arena.0.get_mut().is_null() || arena.1 + size > HUGE;
+    if full {
+        let page = crate::platform::map_huge(HUGE);
+        if page.is_null() {
+            return None;
+        }
+        *arena = (AtomicPtr::new(page), 0);
+    }
+    // SAFETY: the page is HUGE bytes, and this part of it is within and given out once.
+    let part = unsafe { arena.0.get_mut().add(arena.1) };
+    arena.1 += size;
+    Some(part)
+}
+
+fn make_segment<T: Body>(siblings: usize) -> Option<*mut u8> {
     assert!(T::SLOTS <= 1 << SLOT_BITS);
+    if siblings >= MANY {
+        if let Some(part) = take_of_arena(size_of::<Slot<T>>() * T::SLOTS as usize) {
+            return Some(part);
+        }
+    }
     let layout = Layout::array::<Slot<T>>(T::SLOTS as usize).ok()?.align_to(64).ok()?;
     // SAFETY: the layout is not empty: a slot has its generation. Zeroed slots were never used.
     let memory = unsafe { alloc_zeroed(layout) };
@@ -420,7 +460,7 @@ fn make_segment<T: Body>() -> Option<*mut u8> {
 /// A new root: a reactor or a simulation of this thread, alone in its segment, with its pools told.
 pub fn root<T: Body<Root = T>>(pools: impl Fn(&T) -> &Pools) -> Result<Item<T>> {
     loop {
-        let (number, _) = claim(T::KIND, make_segment::<T>)?;
+        let (number, _) = claim(T::KIND, || make_segment::<T>(0))?;
         let index = number << SLOT_BITS;
         let slot = slot_at::<T>(entry_of(index), index);
         if slot.generation.get() == 0 {

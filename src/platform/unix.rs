@@ -15,6 +15,34 @@ pub fn monotonic_nanoseconds() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
+/// Fresh zeroed memory of `size` bytes, a power of two, aligned to its size and in huge pages if the system has them:
+/// what is reached at random then misses the address cache less. Never given back; null when there is none.
+pub fn map_huge(size: usize) -> *mut u8 {
+    #[cfg(target_os = "linux")]
+    // SAFETY: a private anonymous mapping of twice the size, of which the ends that are not aligned are unmapped again.
+    unsafe {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let start = libc::mmap(std::ptr::null_mut(), size * 2, protection, flags, -1, 0);
+        if start == libc::MAP_FAILED {
+            return std::ptr::null_mut();
+        }
+        let before = start.addr().wrapping_neg() & (size - 1);
+        let aligned = start.cast::<u8>().add(before);
+        if before != 0 {
+            libc::munmap(start, before);
+        }
+        libc::munmap(aligned.add(size).cast(), size - before);
+        libc::madvise(aligned.cast(), size, libc::MADV_HUGEPAGE);
+        aligned
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = size;
+        std::ptr::null_mut()
+    }
+}
+
 /// Makes the memory read as zero in a child of fork. False where that is not to be had.
 pub fn wipe_on_fork<T>(memory: &'static T) -> bool {
     #[cfg(target_os = "linux")]

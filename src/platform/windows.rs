@@ -29,6 +29,11 @@ pub fn barrier_all_threads() -> bool {
     true
 }
 
+/// Not to be had here without a privilege.
+pub fn map_huge(_size: usize) -> *mut u8 {
+    std::ptr::null_mut()
+}
+
 /// There are no signals to block.
 pub fn with_signals_blocked<R>(spawn: impl FnOnce() -> R) -> R {
     spawn()

@@ -228,7 +228,26 @@ impl Item<Reactor> {
     }
 }
 
+/// The same where the scope is seen to otherwise.
+pub struct CallingOut(&'static Reactor);
+
+impl Drop for CallingOut {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let depth = self.0.depth.load(Ordering::Relaxed);
+        self.0.depth.store(depth - 1, Ordering::Release);
+    }
+}
+
 impl Reactor {
+    /// To be held whenever the host's code is called, by those who restore the scope themselves.
+    #[inline(always)]
+    pub fn calling_out(&'static self) -> CallingOut {
+        let depth = self.depth.load(Ordering::Relaxed);
+        self.depth.store(depth + 1, Ordering::Relaxed);
+        CallingOut(self)
+    }
+
     /// Whether the host's code is running further up the stack.
     pub fn is_calling_out(&self) -> bool {
         self.depth.load(Ordering::Acquire) != 0

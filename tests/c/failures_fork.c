@@ -166,7 +166,7 @@ static void read_noted(lariat_watcher *watcher, int32_t readiness, void *user_da
     note("read-%c", read_byte(one->ends[0]));
 }
 
-/* Does to the parent's reactor what a child that knows no better would do: frees it, closes what it inherited, leaves by exit. */
+/* Does to the parent's reactor what a child that knows no better would do: frees it, and closes what it inherited. */
 static void meddle(void *argument) {
     parent *one = argument;
     CHECK_STATUS(lariat_watcher_stop(one->watcher), LARIAT_ERR_FORKED);
@@ -178,6 +178,10 @@ static void meddle(void *argument) {
     turn(own);
     reactor_done(own);
     pipe_close(one->ends);
+}
+
+static void meddle_and_exit(void *argument) {
+    meddle(argument);
     exit(42);
 }
 
@@ -192,13 +196,26 @@ TEST(f32_the_parents_polling_is_untouched) {
     one.watcher = lariat_reactor_watch(one.reactor, one.ends[0], LARIAT_READABLE, read_noted, &one);
     CHECK(lariat_reactor_call_later(one.reactor, 1, note_call, "timer") != NULL);
     for (int round = 0; round < 3; round++) {
-        CHECK_INT(run_in_child(meddle, &one), 42);
+        CHECK_INT(run_in_child(meddle, &one), 0);
         write_bytes(one.ends[1], "x");
         turns(one.reactor, 2);
         CHECK_NOTES("read-x");
     }
     advance(one.reactor, 1);
     CHECK_NOTES("timer");
+    CHECK_OK(lariat_watcher_stop(one.watcher));
+    turn(one.reactor);
+    reactor_done(one.reactor);
+    pipe_close(one.ends);
+}
+
+TEST(f32_a_child_leaves_by_exit) {
+    parent one = parent_new(manual_reactor());
+    one.watcher = lariat_reactor_watch(one.reactor, one.ends[0], LARIAT_READABLE, read_noted, &one);
+    exits_in_child(meddle_and_exit, &one);
+    write_bytes(one.ends[1], "x");
+    turns(one.reactor, 2);
+    CHECK_NOTES("read-x");
     CHECK_OK(lariat_watcher_stop(one.watcher));
     turn(one.reactor);
     reactor_done(one.reactor);
@@ -214,7 +231,7 @@ static void meddle_inside(void *argument) {
 }
 
 static void fork_inside(void *user_data) {
-    CHECK_INT(run_in_child(meddle_inside, user_data), 42);
+    CHECK_INT(run_in_child(meddle_inside, user_data), 0);
     note("forked");
 }
 

@@ -711,8 +711,8 @@ static void exit_on_another_thread(void *unused) {
     lariat_reactor_run(reactor);
 }
 
-TEST(f49_thread_in_a_job_at_exit) { CHECK_INT(run_in_child(exit_with_a_running_job, NULL), 42); }
-TEST(f49_thread_in_a_job_at_exit_inside_a_callback) { CHECK_INT(run_in_child(exit_inside_a_callback, NULL), 42); }
-TEST(f49_thread_of_the_pool_exits) { CHECK_INT(run_in_child(exit_inside_a_job, NULL), 42); }
-TEST(f49_thread_posts_at_exit) { CHECK_INT(run_in_child(exit_while_threads_post, NULL), 42); }
-TEST(f49_thread_with_a_reactor_exits) { CHECK_INT(run_in_child(exit_on_another_thread, NULL), 42); }
+TEST(f49_thread_in_a_job_at_exit) { exits_in_child(exit_with_a_running_job, NULL); }
+TEST(f49_thread_in_a_job_at_exit_inside_a_callback) { exits_in_child(exit_inside_a_callback, NULL); }
+TEST(f49_thread_of_the_pool_exits) { exits_in_child(exit_inside_a_job, NULL); }
+TEST(f49_thread_posts_at_exit) { exits_in_child(exit_while_threads_post, NULL); }
+TEST(f49_thread_with_a_reactor_exits) { exits_in_child(exit_on_another_thread, NULL); }
