@@ -30,8 +30,9 @@ extern "C" {
 
 /* ---- handles ----------------------------------------------------------------------------------------------------- */
 
-/* A reactor: one thread's event loop, its clock, and the owner of all that is made through it. From lariat_reactor_new
- * to lariat_reactor_free. As every handle it is a token that the library looks up, never an address that it follows. */
+/* A reactor: one thread's event loop, its clock, and the owner of all that is made through it. From
+ * lariat_reactor_new to lariat_reactor_free. As every handle it is a token that the library looks up, never an
+ * address that it follows. */
 typedef struct lariat_reactor lariat_reactor;
 
 /* A call to be made at its time. Goes stale when it has been made or cancelled; nobody frees it. */
@@ -43,12 +44,12 @@ typedef struct lariat_trigger lariat_trigger;
 /* A watched descriptor, until lariat_watcher_stop. */
 typedef struct lariat_watcher lariat_watcher;
 
-/* A result that is not there yet, and the callbacks that wait for it. It has two ends: the waiter's is over when it is
- * released or handed over, the worker's when it is fired or abandoned. */
+/* A result that is not there yet, and the callbacks that wait for it. It has two ends: the waiter's is over when it
+ * is released or handed over, the worker's when it is fired or abandoned. */
 typedef struct lariat_deferred lariat_deferred;
 
-/* Why there is no result: a code, a message, the system's error number, a payload. Valid until the callback that got it
- * returns, unless kept by lariat_failure_keep. */
+/* Why there is no result: a code, a message, the system's error number, a payload. Valid until the callback that got
+ * it returns, unless kept by lariat_failure_keep. */
 typedef struct lariat_failure lariat_failure;
 
 /* What the Deferreds of a list gave, in the order given. */
@@ -88,13 +89,13 @@ typedef struct lariat_simulation lariat_simulation;
  *
  * A call with a handle may answer, first of all and in this order: LARIAT_ERR_INVALID_ARGUMENT (the handle is NULL),
  * LARIAT_ERR_INVALID_HANDLE (not a handle), LARIAT_ERR_FORKED, LARIAT_ERR_PANIC, LARIAT_ERR_WRONG_THREAD,
- * LARIAT_ERR_INVALID_HANDLE (of another kind), LARIAT_ERR_STALE_HANDLE. A call that makes or keeps something may answer
- * LARIAT_ERR_NO_MEMORY, and LARIAT_ERR_CLOSED while its reactor is being freed; one with other arguments answers
- * LARIAT_ERR_INVALID_ARGUMENT when one of them is not what its comment asks for, before anything is kept or done. The
- * comments below list only what comes beside these.
+ * LARIAT_ERR_INVALID_HANDLE (of another kind), LARIAT_ERR_STALE_HANDLE. A call that makes or keeps something may
+ * answer LARIAT_ERR_NO_MEMORY, and LARIAT_ERR_CLOSED while its reactor is being freed; one with other arguments
+ * answers LARIAT_ERR_INVALID_ARGUMENT when one of them is not what its comment asks for, before anything is kept or
+ * done. The comments below list only what comes beside these.
  *
- * A call that returns a handle or a pointer returns NULL when it fails, one that returns seconds a NaN; lariat_last_error
- * then tells the status. */
+ * A call that returns a handle or a pointer returns NULL when it fails, one that returns seconds a NaN;
+ * lariat_last_error then tells the status. */
 typedef int32_t lariat_status;
 
 enum {
@@ -183,7 +184,8 @@ LARIAT_API const char *lariat_last_error_message(void);
 /* Tells the name of a status.
  *
  * status   any number.
- * returns  such as "LARIAT_ERR_CLOSED"; for a number that is no status, words that say so. Never NULL, valid for ever.
+ * returns  such as "LARIAT_ERR_CLOSED"; for a number that is no status, words that say so. Never NULL, valid for
+ *          ever.
  * thread   any. */
 LARIAT_API const char *lariat_status_name(lariat_status status);
 
@@ -194,7 +196,7 @@ LARIAT_API const char *lariat_status_name(lariat_status status);
  * thread   any. */
 LARIAT_API const char *lariat_status_message(lariat_status status);
 
-/* ---- Versions: of the library, and of the ABI that a header was made for ----------------------------------------- */
+/* ---- Versions of the library and of its ABI ---------------------------------------------------------------------- */
 
 /* The version of the library that this header belongs to: its major part. */
 #define LARIAT_VERSION_MAJOR 0
@@ -227,7 +229,7 @@ LARIAT_API int32_t lariat_version_number(void);
  * thread              any. */
 LARIAT_API lariat_status lariat_check_abi(int32_t header_abi_version);
 
-/* ---- The opaque types behind handles, and the types of callbacks ------------------------------------------------- */
+/* ---- Callbacks: the types of the functions that the library calls ------------------------------------------------ */
 
 #if !defined(_WIN32)
 /* A descriptor of the operating system: a file descriptor on Unix. */
@@ -248,7 +250,7 @@ typedef void (*lariat_call_fn)(void *user_data);
 /* Frees what the library was given to own: user data, a value or a payload. Called exactly once, on the reactor's
  * thread, or on the caller's when the call that it was given to fails.
  *
- * data       what came with the function; NULL too, if that is what came. */
+ * data  what came with the function; NULL too, if that is what came. */
 typedef void (*lariat_free_fn)(void *data);
 
 /* A callback in the chain of a Deferred, on the reactor's thread: gets the present value.
@@ -259,8 +261,8 @@ typedef void (*lariat_free_fn)(void *data);
  * returns    the next value, unless another outcome was recorded. */
 typedef void *(*lariat_callback_fn)(lariat_deferred *deferred, void *value, void *user_data);
 
-/* An errback in the chain of a Deferred, on the reactor's thread: gets the present failure, which it handles unless it
- * records another one.
+/* An errback in the chain of a Deferred, on the reactor's thread: gets the present failure, which it handles unless
+ * it records another one.
  *
  * deferred   the Deferred whose chain runs: for lariat_deferred_refail, _fail, _wait_for and _return.
  * failure    valid until the function returns, unless kept.
@@ -294,8 +296,8 @@ typedef lariat_deferred *(*lariat_trigger_fn)(void *user_data);
  *
  * looping_call  the looping call: for lariat_looping_call_count and _stop.
  * user_data     as given with the function.
- * returns       NULL: this time is done; or a Deferred, handed over: done when it has fired; its failure ends the loop.
- */
+ * returns       NULL: this time is done; or a Deferred, handed over: done when it has fired; its failure ends the
+ *               loop. */
 typedef lariat_deferred *(*lariat_looping_fn)(lariat_looping_call *looping_call, void *user_data);
 
 /* One step of a cooperator's task, on the reactor's thread.
@@ -308,7 +310,8 @@ typedef lariat_status (*lariat_step_fn)(lariat_cooperative_task *task, void *use
 /* Told, on the reactor's thread, that a watched descriptor is ready; once a turn for as long as it is.
  *
  * watcher    the watcher of the descriptor.
- * readiness  LARIAT_READABLE, LARIAT_WRITABLE or both: of those that it asks for. An end or an error counts as either.
+ * readiness  LARIAT_READABLE, LARIAT_WRITABLE or both: of those that it asks for. An end or an error counts as
+ *            either.
  * user_data  as given with the function. */
 typedef void (*lariat_ready_fn)(lariat_watcher *watcher, int32_t readiness, void *user_data);
 
@@ -383,8 +386,7 @@ typedef struct lariat_reactor_options {
     uint32_t thread_pool_size;
     /* A pool thread without work ends after so many seconds, or INFINITY; default 30. */
     double thread_idle_seconds;
-    /* How many seconds lariat_reactor_free and lariat_scope_end wait for running jobs at most, or INFINITY; default 5.
-     */
+    /* Seconds that lariat_reactor_free and lariat_scope_end wait for running jobs at most, or INFINITY; default 5. */
     double shutdown_seconds;
     /* A callback that takes longer is reported to slow_callback; 0: none is (default). */
     double slow_callback_seconds;
@@ -440,11 +442,11 @@ LARIAT_API lariat_reactor *lariat_reactor_new(void);
 
 /* Makes a reactor of the calling thread.
  *
- * options  filled by lariat_reactor_options_init, then changed; copied. The user data in it is the library's from here
- *          on, where a free function comes with it, also when this fails.
+ * options  filled by lariat_reactor_options_init, then changed; copied. The user data in it is the library's from
+ *          here on, where a free function comes with it, also when this fails.
  * returns  the reactor, to be freed by lariat_reactor_free; NULL on failure.
- * errors   LARIAT_ERR_INVALID_ARGUMENT for a field that is not what its comment asks for, or that is set but unknown to
- *          this version of the library; LARIAT_ERR_OS when the system has no descriptors left.
+ * errors   LARIAT_ERR_INVALID_ARGUMENT for a field that is not what its comment asks for, or that is set but unknown
+ *          to this version of the library; LARIAT_ERR_OS when the system has no descriptors left.
  * thread   any: it becomes the reactor's; of a simulated one, the simulation's. */
 LARIAT_API lariat_reactor *lariat_reactor_new_with_options(const lariat_reactor_options *options);
 
@@ -464,29 +466,30 @@ LARIAT_API lariat_status lariat_reactor_free(lariat_reactor *reactor);
  * thread   the one that wants it. */
 LARIAT_API lariat_status lariat_reactor_adopt(lariat_reactor *reactor);
 
-/* Runs the reactor until it is stopped: the start-up triggers, turn after turn, the shutdown triggers. It may run again
- * afterwards. A simulated one runs its whole simulation meanwhile.
+/* Runs the reactor until it is stopped: the start-up triggers, turn after turn, the shutdown triggers. It may run
+ * again afterwards. A simulated one runs its whole simulation meanwhile.
  *
  * errors   LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_INVALID_STATE with a manual clock;
- *          LARIAT_ERR_DEADLOCK when nothing can ever happen again in the simulation; LARIAT_ERR_OS when polling fails.
+ *          LARIAT_ERR_DEADLOCK when nothing can ever happen again in the simulation; LARIAT_ERR_OS when polling
+ *          fails.
  * thread   the reactor's. All callbacks come from here.
  * Twisted  IReactorCore.run. */
 LARIAT_API lariat_status lariat_reactor_run(lariat_reactor *reactor);
 
-/* Runs the reactor until nothing is left that could call back, or until it is stopped. Delayed calls, soon-calls, jobs
- * and watchers with an interest count as left; Deferreds, locks and the like do not. No shutdown triggers run unless
- * it is stopped. With a manual clock it does what is due.
+/* Runs the reactor until nothing is left that could call back, or until it is stopped. Delayed calls, soon-calls,
+ * jobs and watchers with an interest count as left; Deferreds, locks and the like do not. No shutdown triggers run
+ * unless it is stopped. With a manual clock it does what is due.
  *
- * errors   LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_OS when polling fails.
- * thread   the reactor's. All callbacks come from here. */
+ * errors  LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_OS when polling fails.
+ * thread  the reactor's. All callbacks come from here. */
 LARIAT_API lariat_status lariat_reactor_run_until_idle(lariat_reactor *reactor);
 
 /* Does a frame's share of work and never waits: at least one item, then items until the budget is spent. What is left
  * goes on in the next frame, in order. The first frame starts the reactor.
  *
  * budget_seconds  real time, 0 or more, or INFINITY for a whole turn.
- * returns         LARIAT_OK: a turn is complete; LARIAT_MORE: the budget ran out with work left; LARIAT_STOPPED: it has
- *                 stopped, and its shutdown triggers are done; negative: an error.
+ * returns         LARIAT_OK: a turn is complete; LARIAT_MORE: the budget ran out with work left; LARIAT_STOPPED: it
+ *                 has stopped, and its shutdown triggers are done; negative: an error.
  * errors          LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_OS when polling fails.
  * thread          the reactor's. Callbacks come from here. */
 LARIAT_API lariat_status lariat_reactor_run_frame(lariat_reactor *reactor, double budget_seconds);
@@ -494,8 +497,8 @@ LARIAT_API lariat_status lariat_reactor_run_frame(lariat_reactor *reactor, doubl
 /* Makes one turn: calls from threads, soon-calls, due delayed calls, a poll, readiness. The first one starts the
  * reactor.
  *
- * max_wait_seconds  how long the poll may wait, 0 or more, or INFINITY. It waits only when there is nothing to do, and
- *                   never with a manual clock; of a simulation, it is simulated time.
+ * max_wait_seconds  how long the poll may wait, 0 or more, or INFINITY. It waits only when there is nothing to do,
+ *                   and never with a manual clock; of a simulation, it is simulated time.
  * returns           LARIAT_OK, or LARIAT_STOPPED when the reactor has stopped; negative: an error.
  * errors            LARIAT_ERR_REENTRANT inside one of its callbacks; LARIAT_ERR_OS when polling fails.
  * thread            the reactor's. Callbacks come from here.
@@ -556,9 +559,9 @@ LARIAT_API double lariat_reactor_next_deadline(lariat_reactor *reactor);
  * which then calls lariat_reactor_iterate with 0. On Linux delayed calls and queued calls make it readable too;
  * elsewhere lariat_reactor_next_deadline tells how long to wait at most.
  *
- * fd       written: the reactor's, not to be read from or closed.
- * errors   LARIAT_ERR_NOT_SUPPORTED on Windows and when simulated.
- * thread   the reactor's. */
+ * fd      written: the reactor's, not to be read from or closed.
+ * errors  LARIAT_ERR_NOT_SUPPORTED on Windows and when simulated.
+ * thread  the reactor's. */
 LARIAT_API lariat_status lariat_reactor_backend_fd(lariat_reactor *reactor, lariat_socket *fd);
 
 /* ---- Calls to be made by the reactor: soon, later, when it runs, from threads ------------------------------------ */
@@ -572,8 +575,8 @@ LARIAT_API lariat_status lariat_reactor_backend_fd(lariat_reactor *reactor, lari
  * Twisted    IReactorTime.callLater with 0. */
 LARIAT_API lariat_status lariat_reactor_call_soon(lariat_reactor *reactor, lariat_call_fn fn, void *user_data);
 
-/* The same as lariat_reactor_call_soon, with user_data owned by the library from here on: free_user_data(user_data) is
- * called exactly once, after the call, when the call is dropped with its scope or reactor, or before this fails.
+/* The same as lariat_reactor_call_soon, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, after the call, when the call is dropped with its scope or reactor, or before this fails.
  *
  * free_user_data  may be NULL.
  * thread          the reactor's. */
@@ -586,9 +589,9 @@ LARIAT_API lariat_status lariat_reactor_call_soon_full(lariat_reactor *reactor, 
  * thread  the reactor's. */
 LARIAT_API lariat_status lariat_reactor_call_soon_event(lariat_reactor *reactor, uint64_t tag);
 
-/* Calls fn(user_data) once, on the reactor's thread, after at least so many seconds, never from inside this call. Calls
- * due at the same instant are made in the order in which they were scheduled; one scheduled from inside a call waits
- * for the next turn.
+/* Calls fn(user_data) once, on the reactor's thread, after at least so many seconds, never from inside this call.
+ * Calls due at the same instant are made in the order in which they were scheduled; one scheduled from inside a call
+ * waits for the next turn.
  *
  * seconds    0 to 1e9.
  * user_data  may be NULL; passed through.
@@ -599,9 +602,9 @@ LARIAT_API lariat_status lariat_reactor_call_soon_event(lariat_reactor *reactor,
 LARIAT_API lariat_delayed_call *lariat_reactor_call_later(lariat_reactor *reactor, double seconds, lariat_call_fn fn,
                                                           void *user_data);
 
-/* The same as lariat_reactor_call_later, with user_data owned by the library from here on: free_user_data(user_data) is
- * called exactly once, after the call, after its cancellation, when its scope ends, when the reactor is freed, or before
- * this returns NULL. Every function that keeps user_data has such a _full form.
+/* The same as lariat_reactor_call_later, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, after the call, after its cancellation, when its scope ends, when the reactor is freed, or
+ * before this returns NULL. Every function that keeps user_data has such a _full form.
  *
  * free_user_data  may be NULL.
  * thread          the reactor's. */
@@ -615,8 +618,8 @@ LARIAT_API lariat_delayed_call *lariat_reactor_call_later_full(lariat_reactor *r
  * thread  the reactor's. */
 LARIAT_API lariat_delayed_call *lariat_reactor_call_later_event(lariat_reactor *reactor, double seconds, uint64_t tag);
 
-/* Calls fn(user_data) once, when the reactor runs: at once, from inside this call, if it does, else after the start-up
- * triggers of its next start.
+/* Calls fn(user_data) once, when the reactor runs: at once, from inside this call, if it does, else after the
+ * start-up triggers of its next start.
  *
  * user_data  may be NULL; passed through.
  * thread     the reactor's.
@@ -624,8 +627,8 @@ LARIAT_API lariat_delayed_call *lariat_reactor_call_later_event(lariat_reactor *
 LARIAT_API lariat_status lariat_reactor_call_when_running(lariat_reactor *reactor, lariat_call_fn fn, void *user_data);
 
 /* The same as lariat_reactor_call_when_running, with user_data owned by the library from here on:
- * free_user_data(user_data) is called exactly once, after the call, when the call is dropped with its scope or reactor,
- * or before this fails.
+ * free_user_data(user_data) is called exactly once, after the call, when the call is dropped with its scope or
+ * reactor, or before this fails.
  *
  * free_user_data  may be NULL.
  * thread          the reactor's. */
@@ -658,8 +661,8 @@ LARIAT_API lariat_status lariat_reactor_call_from_thread(lariat_reactor *reactor
 LARIAT_API lariat_status lariat_reactor_call_from_thread_full(lariat_reactor *reactor, lariat_call_fn fn,
                                                               void *user_data, lariat_free_fn free_user_data);
 
-/* The same as lariat_reactor_call_from_thread, but the reactor's next turn queues an event, LARIAT_EVENT_CALL, instead
- * of calling.
+/* The same as lariat_reactor_call_from_thread, but the reactor's next turn queues an event, LARIAT_EVENT_CALL,
+ * instead of calling.
  *
  * tag     any number; comes back in the event.
  * thread  any. */
@@ -785,8 +788,8 @@ LARIAT_API lariat_status lariat_reactor_suggest_thread_pool_size(lariat_reactor 
 LARIAT_API lariat_status lariat_reactor_call_in_thread(lariat_reactor *reactor, lariat_call_fn fn, void *user_data);
 
 /* The same as lariat_reactor_call_in_thread, with user_data owned by the library from here on:
- * free_user_data(user_data) is called exactly once, on the reactor's thread: after the call, when it is not to be made
- * any more, or before this fails. If the call outlasts the reactor's free, it is freed on the pool thread.
+ * free_user_data(user_data) is called exactly once, on the reactor's thread: after the call, when it is not to be
+ * made any more, or before this fails. If the call outlasts the reactor's free, it is freed on the pool thread.
  *
  * free_user_data  may be NULL.
  * thread          the reactor's. */
@@ -876,8 +879,8 @@ LARIAT_API lariat_watcher *lariat_reactor_watch(lariat_reactor *reactor, lariat_
                                                 lariat_ready_fn fn, void *user_data);
 
 /* The same as lariat_reactor_watch, with user_data owned by the library from here on: free_user_data(user_data) is
- * called exactly once, when the watcher is stopped and its callback has returned, when its scope ends, when the reactor
- * is freed, or before this returns NULL.
+ * called exactly once, when the watcher is stopped and its callback has returned, when its scope ends, when the
+ * reactor is freed, or before this returns NULL.
  *
  * free_user_data  may be NULL.
  * thread          the reactor's. */
@@ -885,8 +888,8 @@ LARIAT_API lariat_watcher *lariat_reactor_watch_full(lariat_reactor *reactor, la
                                                      lariat_ready_fn fn, void *user_data,
                                                      lariat_free_fn free_user_data);
 
-/* The same as lariat_reactor_watch, but queues an event, LARIAT_EVENT_READY, instead of calling. One event of a watcher
- * waits at a time: it is looked at again when the host has gone on to the next event.
+/* The same as lariat_reactor_watch, but queues an event, LARIAT_EVENT_READY, instead of calling. One event of a
+ * watcher waits at a time: it is looked at again when the host has gone on to the next event.
  *
  * tag     any number; comes back in the event.
  * thread  the reactor's. */
@@ -959,8 +962,8 @@ LARIAT_API lariat_looping_call *lariat_looping_call_new_event(lariat_reactor *re
  *
  * interval_seconds  0 to 1e9; 0: once a turn.
  * now               1: the first call comes from inside this one; 0: after the first interval.
- * returns           a Deferred that fires when the loop is stopped, with the looping call as its value, or fails with the
- *                   failure of fn's Deferred, or with LARIAT_ERR_CLOSED when it is freed; NULL on failure.
+ * returns           a Deferred that fires when the loop is stopped, with the looping call as its value, or fails with
+ *                   the failure of fn's Deferred, or with LARIAT_ERR_CLOSED when it is freed; NULL on failure.
  * errors            LARIAT_ERR_INVALID_STATE when it is running.
  * thread            the reactor's.
  * Twisted           LoopingCall.start. */
@@ -995,8 +998,8 @@ LARIAT_API int32_t lariat_looping_call_running(lariat_looping_call *looping_call
  * Twisted  LoopingCall.withCount. */
 LARIAT_API int64_t lariat_looping_call_count(lariat_looping_call *looping_call);
 
-/* Ends a looping call: if it is running, its Deferred fails with LARIAT_ERR_CLOSED, from inside this call. Its handle is
- * stale from here on; inside its own function, once that has returned.
+/* Ends a looping call: if it is running, its Deferred fails with LARIAT_ERR_CLOSED, from inside this call. Its handle
+ * is stale from here on; inside its own function, once that has returned.
  *
  * thread  the reactor's. */
 LARIAT_API lariat_status lariat_looping_call_free(lariat_looping_call *looping_call);
@@ -1006,7 +1009,8 @@ LARIAT_API lariat_status lariat_looping_call_free(lariat_looping_call *looping_c
 /* Makes a cooperator, which shares some of every turn among its tasks, step by step in rounds.
  *
  * budget_seconds  real time that its tasks may use in a turn, 0 or more, or INFINITY; 0: one step a turn.
- * returns         the cooperator, to be freed by lariat_cooperator_free or with its scope or reactor; NULL on failure.
+ * returns         the cooperator, to be freed by lariat_cooperator_free or with its scope or reactor; NULL on
+ *                 failure.
  * thread          the reactor's.
  * Twisted         task.Cooperator. */
 LARIAT_API lariat_cooperator *lariat_cooperator_new(lariat_reactor *reactor, double budget_seconds);
@@ -1020,8 +1024,9 @@ LARIAT_API lariat_cooperator *lariat_cooperator_new(lariat_reactor *reactor, dou
 LARIAT_API lariat_cooperative_task *lariat_cooperator_cooperate(lariat_cooperator *cooperator, lariat_step_fn fn,
                                                                 void *user_data);
 
-/* The same as lariat_cooperator_cooperate, with user_data owned by the library from here on: free_user_data(user_data)
- * is called exactly once, when the task is over and its step has returned, or before this returns NULL.
+/* The same as lariat_cooperator_cooperate, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when the task is over and its step has returned, or before this
+ * returns NULL.
  *
  * free_user_data  may be NULL.
  * thread          the reactor's. */
@@ -1038,8 +1043,8 @@ LARIAT_API lariat_status lariat_cooperator_free(lariat_cooperator *cooperator);
 /* Asks to be told of the end of a task. Any number may ask.
  *
  * returns  a Deferred that fires when the task is done, with the task's handle as its value, or fails: with the code
- *          that its step returned, with the failure that it waited for, with LARIAT_ERR_CANCELLED when it is stopped, or
- *          with LARIAT_ERR_CLOSED when its cooperator is freed; NULL on failure.
+ *          that its step returned, with the failure that it waited for, with LARIAT_ERR_CANCELLED when it is stopped,
+ *          or with LARIAT_ERR_CLOSED when its cooperator is freed; NULL on failure.
  * thread   the reactor's.
  * Twisted  CooperativeTask.whenDone. */
 LARIAT_API lariat_deferred *lariat_cooperative_task_when_done(lariat_cooperative_task *task);
@@ -1047,8 +1052,8 @@ LARIAT_API lariat_deferred *lariat_cooperative_task_when_done(lariat_cooperative
 /* Inside its step: has a task wait; no step comes until the Deferred has fired. Its failure ends the task.
  *
  * deferred  of the same reactor; handed over: released for the caller, unless this fails.
- * errors    LARIAT_ERR_INVALID_STATE outside of a step of the task; LARIAT_ERR_ALREADY_WAITED or LARIAT_ERR_RELEASED when
- *           deferred was handed over or released; LARIAT_ERR_WRONG_REACTOR.
+ * errors    LARIAT_ERR_INVALID_STATE outside of a step of the task; LARIAT_ERR_ALREADY_WAITED or LARIAT_ERR_RELEASED
+ *           when deferred was handed over or released; LARIAT_ERR_WRONG_REACTOR.
  * thread    the reactor's.
  * Twisted   a Deferred from the task's iterator. */
 LARIAT_API lariat_status lariat_cooperative_task_wait_for(lariat_cooperative_task *task, lariat_deferred *deferred);
@@ -1062,8 +1067,8 @@ LARIAT_API lariat_status lariat_cooperative_task_pause(lariat_cooperative_task *
 
 /* Takes one pause of a task back.
  *
- * errors   LARIAT_ERR_INVALID_STATE when it is not paused; LARIAT_ERR_ALREADY_CALLED when it has ended, inside its last
- *          step.
+ * errors   LARIAT_ERR_INVALID_STATE when it is not paused; LARIAT_ERR_ALREADY_CALLED when it has ended, inside its
+ *          last step.
  * thread   the reactor's.
  * Twisted  CooperativeTask.resume. */
 LARIAT_API lariat_status lariat_cooperative_task_resume(lariat_cooperative_task *task);
@@ -1184,8 +1189,8 @@ LARIAT_API lariat_deferred *lariat_reactor_defer_later_full(lariat_reactor *reac
 LARIAT_API lariat_status lariat_deferred_callback(lariat_deferred *deferred, void *value);
 
 /* The same as lariat_deferred_callback, with the value owned by the library from here on: free_value(value) is called
- * when the Deferred that it ends up in is reclaimed, unless somebody takes it; or before this returns, when it fails or
- * is swallowed.
+ * when the Deferred that it ends up in is reclaimed, unless somebody takes it; or before this returns, when it fails
+ * or is swallowed.
  *
  * free_value  may be NULL.
  * thread      the reactor's. */
@@ -1210,7 +1215,8 @@ LARIAT_API lariat_delayed_call *lariat_deferred_callback_later(lariat_deferred *
 LARIAT_API lariat_delayed_call *lariat_deferred_callback_later_full(lariat_deferred *deferred, double seconds,
                                                                     void *value, lariat_free_fn free_value);
 
-/* Fires a Deferred with a failure: its errbacks run before this returns, as far as they can. The worker's end is over.
+/* Fires a Deferred with a failure: its errbacks run before this returns, as far as they can. The worker's end is
+ * over.
  *
  * code     not 0: negative one of lariat's, positive the program's own.
  * message  UTF-8, copied; may be NULL: the code's own text.
@@ -1256,9 +1262,9 @@ LARIAT_API lariat_status lariat_deferred_abandon(lariat_deferred *deferred);
 LARIAT_API lariat_status lariat_deferred_add_callback(lariat_deferred *deferred, lariat_callback_fn callback,
                                                       void *user_data);
 
-/* The same as lariat_deferred_add_callback, with user_data owned by the library from here on: free_user_data(user_data)
- * is called exactly once, when the chain has passed it, called or not, when its scope ends, when the reactor is freed,
- * or before this fails.
+/* The same as lariat_deferred_add_callback, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when the chain has passed it, called or not, when its scope ends,
+ * when the reactor is freed, or before this fails.
  *
  * free_user_data  may be NULL.
  * thread          the reactor's. */
@@ -1350,9 +1356,9 @@ LARIAT_API lariat_status lariat_deferred_add_timeout(lariat_deferred *deferred, 
  * Twisted   Deferred.chainDeferred. */
 LARIAT_API lariat_status lariat_deferred_chain(lariat_deferred *deferred, lariat_deferred *target);
 
-/* Says that nobody wants the result any more. A Deferred that waits for another cancels that one; else its canceller is
- * told; and unless that fires it, it fires with LARIAT_ERR_CANCELLED. Does nothing once it has fired. Legal after the
- * release, too.
+/* Says that nobody wants the result any more. A Deferred that waits for another cancels that one; else its canceller
+ * is told; and unless that fires it, it fires with LARIAT_ERR_CANCELLED. Does nothing once it has fired. Legal after
+ * the release, too.
  *
  * thread   the reactor's. Callbacks come from inside this call.
  * Twisted  Deferred.cancel. */
@@ -1450,9 +1456,9 @@ LARIAT_API void *lariat_deferred_fail_failure(lariat_deferred *deferred, const l
  * Twisted   returning the Failure. */
 LARIAT_API void *lariat_deferred_refail(lariat_deferred *deferred);
 
-/* Makes the result of another Deferred the outcome of the running callback: the chain waits until it is there, and the
- * result moves over with its free function. So return lariat_deferred_wait_for(deferred, fetch(reactor, url)) is right
- * whether fetch starts or not.
+/* Makes the result of another Deferred the outcome of the running callback: the chain waits until it is there, and
+ * the result moves over with its free function. So return lariat_deferred_wait_for(deferred, fetch(reactor, url)) is
+ * right whether fetch starts or not.
  *
  * deferred  the one whose callback is running.
  * other     of the same reactor; handed over: released for the caller. NULL fails the chain with this thread's last
@@ -1468,8 +1474,8 @@ LARIAT_API void *lariat_deferred_wait_for(lariat_deferred *deferred, lariat_defe
  * Outside of callbacks it takes that of a Deferred that has fired.
  *
  * returns  the value, now the caller's; NULL if it is NULL, if there is a failure, or on failure.
- * errors   LARIAT_ERR_NOT_CALLED while there is no value; LARIAT_ERR_RELEASED outside of its callbacks, once the waiter
- *          has released it or handed it over.
+ * errors   LARIAT_ERR_NOT_CALLED while there is no value; LARIAT_ERR_RELEASED outside of its callbacks, once the
+ *          waiter has released it or handed it over.
  * thread   the reactor's. */
 LARIAT_API void *lariat_deferred_take(lariat_deferred *deferred);
 
@@ -1533,8 +1539,8 @@ enum {
 };
 
 /* Waits for several Deferreds: fires with a lariat_results that has the value or the failure of each, in the order
- * given, whatever order they came in. An empty list fires at once, except when it waits for one success. Cancelling it
- * cancels those that have not fired.
+ * given, whatever order they came in. An empty list fires at once, except when it waits for one success. Cancelling
+ * it cancels those that have not fired.
  *
  * deferreds  of the reactor; handed over: released for the caller, all of them, or none when this fails. May be NULL
  *            if count is 0.
@@ -1562,9 +1568,9 @@ LARIAT_API lariat_deferred *lariat_deferred_list(lariat_reactor *reactor, lariat
 LARIAT_API lariat_deferred *lariat_deferred_gather(lariat_reactor *reactor, lariat_deferred *const *deferreds,
                                                    size_t count);
 
-/* Waits for the first value of several Deferreds and cancels the others: fires with a lariat_results that has it alone,
- * its index told by lariat_results_index. If all fail it fails with LARIAT_ERR_ALL_FAILED, and lariat_failure_results
- * tells why. All failures count as handled. Cancelling it cancels those that have not fired.
+/* Waits for the first value of several Deferreds and cancels the others: fires with a lariat_results that has it
+ * alone, its index told by lariat_results_index. If all fail it fails with LARIAT_ERR_ALL_FAILED, and
+ * lariat_failure_results tells why. All failures count as handled. Cancelling it cancels those that have not fired.
  *
  * deferreds  of the reactor; handed over: released for the caller, all of them, or none when this fails. May be NULL
  *            if count is 0.
@@ -1618,8 +1624,8 @@ LARIAT_API void *lariat_results_take(lariat_results *results, size_t index);
  * thread   the reactor's. */
 LARIAT_API int64_t lariat_results_index(const lariat_results *results);
 
-/* Frees results that were taken by lariat_deferred_take or lariat_results_take, with the values that nobody took. Those
- * that were not taken are the library's to free.
+/* Frees results that were taken by lariat_deferred_take or lariat_results_take, with the values that nobody took.
+ * Those that were not taken are the library's to free.
  *
  * thread  the reactor's. */
 LARIAT_API lariat_status lariat_results_free(lariat_results *results);
@@ -1635,8 +1641,9 @@ LARIAT_API lariat_status lariat_results_free(lariat_results *results);
  * Twisted  reactor.callFromThread(deferred.callback, value). */
 LARIAT_API lariat_status lariat_deferred_callback_from_thread(lariat_deferred *deferred, void *value);
 
-/* The same as lariat_deferred_callback_from_thread, with the value owned by the library from here on: free_value(value)
- * is called as by lariat_deferred_callback_full, on the reactor's thread; or before this fails, on the calling one.
+/* The same as lariat_deferred_callback_from_thread, with the value owned by the library from here on:
+ * free_value(value) is called as by lariat_deferred_callback_full, on the reactor's thread; or before this fails, on
+ * the calling one.
  *
  * free_value  may be NULL.
  * thread      any. */
@@ -1794,8 +1801,9 @@ LARIAT_API lariat_queue *lariat_queue_new(lariat_reactor *reactor, int64_t max_s
  * Twisted  DeferredQueue.put. */
 LARIAT_API lariat_status lariat_queue_put(lariat_queue *queue, void *value);
 
-/* The same as lariat_queue_put, with the value owned by the library from here on: free_value(value) is called when the
- * Deferred that it ends up in is reclaimed, unless somebody takes it, when the queue is freed, or before this fails.
+/* The same as lariat_queue_put, with the value owned by the library from here on: free_value(value) is called when
+ * the Deferred that it ends up in is reclaimed, unless somebody takes it, when the queue is freed, or before this
+ * fails.
  *
  * free_value  may be NULL.
  * thread      the reactor's. */
@@ -1835,8 +1843,8 @@ LARIAT_API lariat_status lariat_queue_free(lariat_queue *queue);
  * thread   the reactor's. */
 LARIAT_API lariat_scope *lariat_scope_new(lariat_reactor *reactor);
 
-/* Has what is made from here on join the scope, until lariat_scope_leave or the return of the callback that entered it.
- * Enters nest. What is made in a callback of a member joins its scope by itself.
+/* Has what is made from here on join the scope, until lariat_scope_leave or the return of the callback that entered
+ * it. Enters nest. What is made in a callback of a member joins its scope by itself.
  *
  * thread  the reactor's. */
 LARIAT_API lariat_status lariat_scope_enter(lariat_scope *scope);

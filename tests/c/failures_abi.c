@@ -326,10 +326,10 @@ static plugin plugin_load(void) {
     return one;
 }
 
-static lariat_reactor *plugin_reactor(const plugin *one) {
+static lariat_reactor *plugin_reactor(const plugin *one, double shutdown_seconds) {
     lariat_reactor_options options;
     CHECK_OK(one->options_init(&options, sizeof options));
-    options.shutdown_seconds = 0;
+    options.shutdown_seconds = shutdown_seconds;
     options.thread_pool_size = 1;
     lariat_reactor *reactor = one->new_with_options(&options);
     CHECK(reactor != NULL);
@@ -355,7 +355,7 @@ static void job_free(void *data) {
 }
 
 static void plugin_used(const plugin *one) {
-    lariat_reactor *reactor = plugin_reactor(one);
+    lariat_reactor *reactor = plugin_reactor(one, 600);
     CHECK(one->call_later(reactor, 0, note_call, "timer") != NULL);
     CHECK_OK(one->call_in_thread_full(reactor, job_noted, token_new("job"), token_free));
     CHECK_OK(one->run_until_idle(reactor));
@@ -381,7 +381,7 @@ TEST(f49_dlclose_after_use) {
 /* The pool's thread is inside a job while its library is closed, and returns into it. */
 TEST(f49_dlclose_with_a_live_thread) {
     plugin one = plugin_load();
-    lariat_reactor *reactor = plugin_reactor(&one);
+    lariat_reactor *reactor = plugin_reactor(&one, 0);
     CHECK_OK(one.call_in_thread_full(reactor, job_until_gate, token_new("job"), job_free));
     gate_wait(&job_runs);
     CHECK_OK(one.free(reactor));
@@ -404,7 +404,7 @@ TEST(f49_dlclose_before_its_thread_ends) { thread_join(thread_start(load_use_and
 static void close_with_everything_alive(void *argument) {
     (void)argument;
     plugin one = plugin_load();
-    lariat_reactor *reactor = plugin_reactor(&one);
+    lariat_reactor *reactor = plugin_reactor(&one, 0);
     CHECK(one.call_later(reactor, 1, note_call, "never") != NULL);
     CHECK_OK(one.call_in_thread_full(reactor, job_until_gate, token_new("job"), job_free));
     gate_wait(&job_runs);
