@@ -33,6 +33,7 @@ pub(super) struct List {
 /// All the results, in the order given; with `ONE_SUCCESS` or `ONE_FAILURE` the first of its kind. Hands the elements over, all or
 /// none.
 pub fn list(reactor: ReactorItem, words: Vec<Word>, flags: i32) -> Result<DeferredItem> {
+    handles::check_memory(8 * 1024)?;
     let elements = check_elements(reactor, &words)?;
     let list = new(reactor)?;
     let count = elements.len();

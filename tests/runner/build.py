@@ -11,7 +11,7 @@ from . import project
 from .project import ROOT, TARGET
 
 VALGRIND = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite",
-            "--fair-sched=yes", "--num-callers=30"]
+            "--show-leak-kinds=definite", "--read-inline-info=no", "--fair-sched=yes", "--num-callers=30"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 
 
