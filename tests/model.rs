@@ -2,6 +2,12 @@
 //! callbacks, pauses, cancellations and waits; timers on a manual clock. Every callback notes what it got; after each
 //! call the notes must be the model's. `LARIAT_MODEL_SEED` repeats a run, `LARIAT_MODEL_SECONDS` makes it longer.
 
+// SAFETY of them all: the C API may be called with any arguments, from the thread that owns the reactor.
+#![expect(
+    clippy::undocumented_unsafe_blocks,
+    reason = "all are calls of the C API, about which one thing is to be said"
+)]
+
 use lariat as _;
 use std::cell::RefCell;
 use std::collections::VecDeque;

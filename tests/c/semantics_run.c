@@ -217,7 +217,7 @@ TEST(s20_run_until_idle_waits_for_all_that_may_call_back) {
     int left = 3;
     lariat_looping_call *looping_call = lariat_looping_call_new(reactor, three_times, &left);
     lariat_deferred *unfired = lariat_deferred_new(reactor); /* this does not count: nobody here will fire it */
-    CHECK_OK(lariat_deferred_release(lariat_looping_call_start(looping_call, 0.002, 0)));
+    CHECK_OK(lariat_deferred_release(lariat_looping_call_start(looping_call, 0.1, 0)));
     CHECK_OK(lariat_reactor_call_soon(reactor, note_call, "soon"));
     end_with_note(lariat_reactor_defer_later(reactor, 0.001, NULL, NULL), "deferred");
     CHECK_OK(lariat_reactor_run_until_idle(reactor));

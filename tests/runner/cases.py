@@ -80,6 +80,13 @@ def problem(case, outcome):
     return difference(case.expected, outcome.stdout) if case.expected else ""
 
 
+def reason(outcome):
+    """Why a case skipped itself: `skipped: WHY`, or all that it wrote to stdout."""
+    lines = f"{outcome.stdout}\n{outcome.stderr}".splitlines()
+    said = [line.removeprefix("skipped: ") for line in lines if line.startswith("skipped: ")]
+    return said[0] if said else outcome.stdout
+
+
 def run_all(variant, cases, jobs, report):
     """Runs the cases, `jobs` at once; those with `alone` in the name one by one at the end."""
     timeouts = []
@@ -92,7 +99,7 @@ def run_all(variant, cases, jobs, report):
         if outcome.timed_out:
             timeouts.append(name)
         if outcome.code == SKIP and not outcome.timed_out:
-            report.skipped(case.language, name, (outcome.stdout + outcome.stderr).removeprefix("skipped: "))
+            report.skipped(case.language, name, reason(outcome))
         else:
             report.check(case.language, name, problem(case, outcome))
 

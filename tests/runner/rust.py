@@ -60,7 +60,7 @@ def model(report, _options):
         return report.skipped("Rust", "the model test for longer", "there is no tests/model.rs")
     model_test = ["--profile", "instrumented", "--test", "model"]
     cargo_test(report, "the model test for longer", *model_test, "--target-dir", TARGET / "testing",
-               env=project.environment(LARIAT_MODEL_SECONDS=120))
+               env=project.environment(LARIAT_MODEL_SECONDS=60))
     flags = {"RUSTC_BOOTSTRAP": 1, "RUSTFLAGS": "-Zsanitizer=address", "RUSTDOCFLAGS": "-Zsanitizer=address"}
     cargo_test(report, "the model test under AddressSanitizer", *model_test, "--target", project.HOST, "--target-dir",
                TARGET / "asan", env=project.environment(LARIAT_MODEL_SECONDS=30, **flags))
