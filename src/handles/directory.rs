@@ -202,9 +202,9 @@ fn prepare() {
         return;
     }
     if PREPARED.swap(1, Ordering::AcqRel) == 0 {
-        if !platform::wipe_on_fork(&DIRECTORY) {
-            platform::at_fork_in_child(wipe);
-        }
+        // Both: the kernel's way also covers a bare clone, the handler also emulators that take the advice and forget it.
+        platform::wipe_on_fork(&DIRECTORY);
+        platform::at_fork_in_child(wipe);
     } else {
         BEFORE_FORK.store(COUNT.load(Ordering::Acquire), Ordering::Release);
     }
@@ -213,6 +213,9 @@ fn prepare() {
 
 /// What the kernel does where it can: nobody owns anything any more.
 extern "C" fn wipe() {
+    if DIRECTORY.entries[0].owner.load(Ordering::Relaxed) == NOBODY {
+        return;
+    }
     let count = COUNT.load(Ordering::Acquire) as usize;
     for entry in &DIRECTORY.entries[..=count.min(SEGMENTS - 1)] {
         entry.owner.store(NOBODY, Ordering::Relaxed);

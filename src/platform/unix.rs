@@ -43,22 +43,19 @@ pub fn map_huge(size: usize) -> *mut u8 {
     }
 }
 
-/// Makes the memory read as zero in a child of fork. False where that is not to be had.
-pub fn wipe_on_fork<T>(memory: &'static T) -> bool {
+/// Makes the memory read as zero in a child of fork, where that is to be had.
+pub fn wipe_on_fork<T>(memory: &'static T) {
     #[cfg(target_os = "linux")]
     {
         let start = std::ptr::from_ref(memory).cast_mut().cast::<libc::c_void>();
         // SAFETY: the range is one static of this library, page-aligned and made of atomics, for which zero is valid.
-        unsafe { libc::madvise(start, size_of::<T>(), libc::MADV_WIPEONFORK) == 0 }
+        unsafe { libc::madvise(start, size_of::<T>(), libc::MADV_WIPEONFORK) };
     }
     #[cfg(not(target_os = "linux"))]
-    {
-        let _ = memory;
-        false
-    }
+    let _ = memory;
 }
 
-/// Has `child` called in every child of fork: the way where memory cannot be wiped.
+/// Has `child` called in every child that `fork` makes.
 pub fn at_fork_in_child(child: extern "C" fn()) {
     // SAFETY: the handler is a function of this library, which is linked never to be unloaded.
     unsafe {

@@ -11,9 +11,7 @@ pub fn monotonic_nanoseconds() -> u64 {
 }
 
 /// There is no fork, so nothing needs wiping.
-pub fn wipe_on_fork<T>(_memory: &'static T) -> bool {
-    true
-}
+pub fn wipe_on_fork<T>(_memory: &'static T) {}
 
 /// Never called: there is no fork.
 pub fn at_fork_in_child(_child: extern "C" fn()) {}
