@@ -98,8 +98,12 @@ def windows(report, options, toolchain):
 
 
 def beside(programs, folder, cc):
-    """Puts the DLLs beside the programs: ours, and the one that Rust's std needs and wine 8 lacks."""
+    """Puts the DLLs beside the programs: ours, mingw's threads, and the one that Rust's std needs and wine 8 lacks."""
     shutil.copy(folder / "lariat.dll", programs)
+    # What the examples' clock_gettime and nanosleep come from.
+    winpthread = Path(build.run([cc, "-print-file-name=libwinpthread-1.dll"], "libwinpthread").strip())
+    if winpthread.is_file():
+        shutil.copy(winpthread, programs)
     random = programs / "bcryptprimitives.dll"
     if not random.exists():
         source = random.with_suffix(".c")
