@@ -273,6 +273,8 @@ pub(super) fn own(number: u32, slot: *mut u8, token: Word) {
 /// Nobody's from here on, and free to be claimed again.
 pub(super) fn disown(number: u32) {
     let entry = &DIRECTORY.entries[number as usize];
+    // First, so that who tries to adopt it meanwhile no longer finds it.
+    entry.reactor_token.store(0, Ordering::SeqCst);
     entry.owner.store(NOBODY, Ordering::Release);
     let top = &DIRECTORY.free[entry.kind.load(Ordering::Relaxed) as usize];
     let mut seen = top.load(Ordering::Acquire);
@@ -313,7 +315,7 @@ pub fn forget_poisoned(word: Word) -> bool {
 
 /// Moves the reactor with this token to the calling thread, if no call on anything of it is in progress; `idle` is
 /// asked once the old owner can make no new one.
-pub(super) fn adopt(word: Word, idle: impl Fn() -> bool) -> Result {
+pub(super) fn adopt(word: Word, idle: impl FnOnce() -> bool) -> Result {
     let (index, _) = parts(word).ok_or(Status::ERR_INVALID_HANDLE)?;
     let root = entry_of(index);
     let mine = platform::thread_word();
@@ -324,11 +326,7 @@ pub(super) fn adopt(word: Word, idle: impl Fn() -> bool) -> Result {
     if owner == mine {
         return Ok(());
     }
-    // Asked before too, so that one that is obviously busy is not disturbed.
-    if owner <= MOVING
-        || !idle()
-        || root.owner.compare_exchange(owner, MOVING, Ordering::AcqRel, Ordering::Acquire).is_err()
-    {
+    if owner <= MOVING || root.owner.compare_exchange(owner, MOVING, Ordering::AcqRel, Ordering::Acquire).is_err() {
         return Err(Status::ERR_BUSY);
     }
     for entry in segments_of(word) {

@@ -482,7 +482,7 @@ pub fn root<T: Body<Root = T>>(pools: impl Fn(&T) -> &Pools) -> Result<Item<T>> 
 
 /// Moves a root to the calling thread, unless its own thread is inside a call on anything of it or `is_idle` says no:
 /// that is asked when the old owner can make no new call.
-pub fn adopt<T: Body<Root = T>>(word: Word, is_idle: impl Fn(&T) -> bool) -> Result {
+pub fn adopt<T: Body<Root = T>>(word: Word, is_idle: impl FnOnce(&T) -> bool) -> Result {
     directory::check_any_thread(word, T::KIND)?;
     let (index, generation) = parts(word).ok_or(Status::ERR_INVALID_HANDLE)?;
     directory::adopt(word, || {

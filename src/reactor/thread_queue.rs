@@ -15,7 +15,7 @@
 
 mod drain;
 #[cfg(all(loom, test))]
-mod models;
+mod loom_models;
 mod post;
 mod ring;
 #[cfg(all(test, not(loom)))]

@@ -98,13 +98,14 @@ impl<M: Postable> Consumer<M> {
     }
 
     /// To be called before the reactor waits: false if there is something to run first. Else the next post wakes it.
+    /// Twice is as good as once.
     #[must_use]
     pub fn prepare_sleep(&self) -> bool {
         self.left.get() == 0 && !self.if_open(|shared| !self.fall_asleep(shared))
     }
 
     fn fall_asleep(&self, shared: &Shared<M>) -> bool {
-        if shared.change(IDLE, SLEEPING) {
+        if shared.change(IDLE, SLEEPING) || shared.is_in(SLEEPING) {
             return true;
         }
         // The first look leaves the state alone while posts pour in, the second is the one that counts.
@@ -131,7 +132,7 @@ impl<M: Postable> Consumer<M> {
         if let Some((id, shared)) = self.open.take() {
             M::registry().remove(id);
             let mut arrivals = lock(&shared.arrivals);
-            shared.state.0.store(CLOSED, Ordering::SeqCst);
+            shared.state.0.swap(CLOSED, Ordering::SeqCst);
             full_fence();
             rings.iter_mut().chain(arrivals.iter_mut()).for_each(PopEnd::seal);
             late = std::mem::take(&mut *arrivals);

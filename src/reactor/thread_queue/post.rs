@@ -17,7 +17,7 @@ pub trait Postable: Send + Sized + 'static {
 /// One open reactor and its id.
 type Registered<M> = (u64, Arc<Shared<M>>);
 
-/// The open reactors of the process, by id.
+/// The open reactors of the process, by id. Not modelled: its lock is a leaf, and a static needs a constant.
 pub struct Registry<M>(Mutex<Vec<Registered<M>>>);
 
 impl<M> Registry<M> {
@@ -30,7 +30,7 @@ impl<M> Registry<M> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, id: u64) -> Result<Arc<Shared<M>>, Refused> {
+    pub(super) fn get(&self, id: u64) -> Result<Arc<Shared<M>>, Refused> {
         let list = self.list();
         let at = list.binary_search_by_key(&id, |entry| entry.0).map_err(|_| Refused::Closed)?;
         Ok(Arc::clone(&list[at].1))

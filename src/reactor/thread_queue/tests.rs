@@ -117,7 +117,7 @@ fn a_sleeping_reactor_is_woken_once_and_one_awake_never() {
     post(id, 1).unwrap();
     assert!(!consumer.prepare_sleep(), "there is something to run");
     assert_eq!((drain(&consumer), woken()), (vec![1], 0));
-    assert!(consumer.prepare_sleep());
+    assert!(consumer.prepare_sleep() && consumer.prepare_sleep());
     (2..5).for_each(|number| post(id, number).unwrap());
     in_thread(move || post(id, 5).unwrap());
     assert_eq!(woken(), 1);
@@ -130,6 +130,7 @@ fn a_sleeping_reactor_is_woken_once_and_one_awake_never() {
     assert!(drain(&consumer).is_empty() && consumer.prepare_sleep(), "from IDLE");
     post(id, 7).unwrap();
     assert_eq!(woken(), 1);
+    assert!(!consumer.prepare_sleep());
 }
 
 #[test]
