@@ -37,6 +37,7 @@ pub struct Task {
 impl Body for Cooperator {
     const KIND: Kind = Kind::Cooperator;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(cooperator: Item<Self>) {
         free(cooperator);
@@ -46,6 +47,7 @@ impl Body for Cooperator {
 impl Body for Task {
     const KIND: Kind = Kind::CooperativeTask;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(task: Item<Self>) {
         end_task(task, Status::ERR_CANCELLED, Word::NULL);

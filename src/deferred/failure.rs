@@ -25,6 +25,7 @@ impl Body for Failure {
     const KIND: Kind = Kind::Failure;
     const SLOTS: u32 = 256;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(failure: Item<Self>) {
         free(failure);

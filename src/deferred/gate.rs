@@ -46,6 +46,7 @@ impl Gated for Semaphore {
 impl Body for Lock {
     const KIND: Kind = Kind::Lock;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(lock: Item<Self>) {
         free(lock);
@@ -55,6 +56,7 @@ impl Body for Lock {
 impl Body for Semaphore {
     const KIND: Kind = Kind::Semaphore;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(semaphore: Item<Self>) {
         free(semaphore);

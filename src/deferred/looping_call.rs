@@ -33,6 +33,7 @@ pub struct LoopingCall {
 impl Body for LoopingCall {
     const KIND: Kind = Kind::LoopingCall;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(looping: Item<Self>) {
         free(looping);

@@ -21,6 +21,7 @@ pub struct Queue {
 impl Body for Queue {
     const KIND: Kind = Kind::Queue;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(queue: Item<Self>) {
         free(queue);

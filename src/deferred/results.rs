@@ -29,6 +29,7 @@ pub struct Results {
 impl Body for Results {
     const KIND: Kind = Kind::Results;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(results: Item<Self>) {
         free(results);

@@ -138,6 +138,7 @@ impl Body for Deferred {
     const KIND: Kind = Kind::Deferred;
     const SLOTS: u32 = 1024;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(deferred: Item<Self>) {
         super::cancel::end(deferred);

@@ -24,6 +24,7 @@ pub struct Trigger {
 impl Body for Trigger {
     const KIND: Kind = Kind::Trigger;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(trigger: Item<Self>) {
         let _ = remove(trigger);

@@ -4,7 +4,7 @@ use super::convert;
 use super::guard;
 use super::status::lariat_status;
 use super::types::*;
-use crate::handles::{Item, Owned};
+use crate::handles::{Item, Owned, Word};
 use crate::reactor::timers::{self, DelayedCall};
 use crate::reactor::{ReactorItem, posts, soon};
 use crate::status::Result;
@@ -76,7 +76,11 @@ pub extern "C" fn lariat_reactor_call_later(
     r#fn: lariat_call_fn,
     user_data: *mut c_void,
 ) -> *mut lariat_delayed_call {
-    call_later(reactor, seconds, r#fn, || convert::borrowed(user_data))
+    let quickly = guard::quickly(reactor, |reactor| {
+        let function = convert::call_fn(r#fn)?;
+        timers::call_later_quickly(reactor, convert::some_delay(seconds)?, function, Word::new(user_data))
+    });
+    quickly.unwrap_or_else(|| call_later(reactor, seconds, r#fn, user_data, None))
 }
 
 /// The same as lariat_reactor_call_later, with user_data owned by the library from here on: free_user_data(user_data)
@@ -93,7 +97,7 @@ pub extern "C" fn lariat_reactor_call_later_full(
     user_data: *mut c_void,
     free_user_data: lariat_free_fn,
 ) -> *mut lariat_delayed_call {
-    call_later(reactor, seconds, r#fn, || convert::owned(user_data, free_user_data))
+    call_later(reactor, seconds, r#fn, user_data, free_user_data)
 }
 
 /// The same as lariat_reactor_call_later, but queues an event, LARIAT_EVENT_DELAYED_CALL, instead of calling.
@@ -111,14 +115,15 @@ pub extern "C" fn lariat_reactor_call_later_event(
     })
 }
 
-#[inline(always)]
+#[inline(never)]
 fn call_later(
     reactor: *mut lariat_reactor,
     seconds: f64,
     function: lariat_call_fn,
-    data: impl FnOnce() -> Owned,
+    data: *mut c_void,
+    free: lariat_free_fn,
 ) -> *mut lariat_delayed_call {
-    let data = data();
+    let data = convert::owned(data, free);
     guard::on(reactor, move |reactor| -> Result<Item<DelayedCall>> {
         let function = convert::required("fn", convert::call_fn(function))?;
         timers::call_later(reactor, convert::delay("seconds", seconds)?, Some(function), data)

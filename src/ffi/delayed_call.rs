@@ -14,6 +14,11 @@ use crate::reactor::timers;
 /// Twisted  IDelayedCall.cancel.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_delayed_call_cancel(delayed_call: *mut lariat_delayed_call) -> lariat_status {
+    guard::quickly(delayed_call, timers::cancel_quickly).unwrap_or_else(|| cancel(delayed_call))
+}
+
+#[inline(never)]
+fn cancel(delayed_call: *mut lariat_delayed_call) -> lariat_status {
     guard::on(delayed_call, timers::cancel)
 }
 
@@ -25,6 +30,12 @@ pub extern "C" fn lariat_delayed_call_cancel(delayed_call: *mut lariat_delayed_c
 /// Twisted  IDelayedCall.reset.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_delayed_call_reset(delayed_call: *mut lariat_delayed_call, seconds: f64) -> lariat_status {
+    guard::quickly(delayed_call, |call| timers::reset_quickly(call, convert::some_delay(seconds)?))
+        .unwrap_or_else(|| reset(delayed_call, seconds))
+}
+
+#[inline(never)]
+fn reset(delayed_call: *mut lariat_delayed_call, seconds: f64) -> lariat_status {
     guard::on(delayed_call, |call| timers::reset(call, convert::delay("seconds", seconds)?))
 }
 

@@ -192,6 +192,14 @@ pub fn on<H: Opaque, A: Answer>(handle: *const H, body: impl FnOnce(Item<H::Of>)
     })
 }
 
+/// The usual case of a hot call, tried before [`on`] and outside of its panic boundary: what is done here calls nobody,
+/// cannot panic, and so needs no stack frame. None: nothing was done, and `on` is to do it.
+#[inline(always)]
+pub fn quickly<H: Opaque, A: Answer>(handle: *const H, body: impl FnOnce(Item<H::Of>) -> Option<A>) -> Option<A::C> {
+    let (item, _access) = handles::enter_quickly::<H::Of>(Word::new(handle))?;
+    body(item).map(A::answer)
+}
+
 /// The same for a call that, when it works, ends the reactor or simulation itself: its segment is then nobody's, and
 /// its next owner must not be marked as idle by the end of this access. `refused` may overrule a refused handle.
 pub fn ending<H: Opaque>(

@@ -80,14 +80,25 @@ pub(super) fn token(index: u32, generation: u32) -> Word {
     Word::from_addr((generation as usize) << 32 | (index as usize) << TAG_BITS | TAG)
 }
 
+/// The index in a token.
+#[inline(always)]
+pub fn index_of(word: Word) -> u32 {
+    word.addr() as u32 >> TAG_BITS
+}
+
+/// The generation in a token.
+#[inline(always)]
+pub(super) fn generation_of(word: Word) -> u32 {
+    (word.addr() >> 32) as u32
+}
+
 /// The index and generation in a token; None if it is none.
 #[inline(always)]
 pub(super) fn parts(word: Word) -> Option<(u32, u32)> {
-    let bits = word.addr();
-    if bits & ((1 << TAG_BITS) - 1) != TAG {
+    if word.addr() & ((1 << TAG_BITS) - 1) != TAG {
         return None;
     }
-    Some((bits as u32 >> TAG_BITS, (bits >> 32) as u32))
+    Some((index_of(word), generation_of(word)))
 }
 
 /// While it lives, the owner thread counts as being inside a call, and nobody can adopt its reactor.
@@ -108,6 +119,12 @@ impl Entry {
             && self.kind.load(Ordering::Relaxed) == kind as u32
     }
 
+    /// The token of the reactor that has the segment.
+    #[inline(always)]
+    pub(super) fn reactor_token(&self) -> Word {
+        Word::from_addr(self.reactor_token.load(Ordering::Relaxed))
+    }
+
     /// Marks the owner as inside a call. The owner is read again after the mark is set: with the mover's barrier
     /// between its own write of the owner and its read of the mark, one of the two sees the other.
     #[inline(always)]
@@ -124,10 +141,15 @@ impl Entry {
     }
 }
 
-/// Whether it is worth looking again: another thread was just trying to take the reactor over, for a moment.
+/// After a look-up that failed: the word again if it is worth another try, else why.
 #[cold]
 #[inline(never)]
-pub(super) fn was_moving(word: Word) -> bool {
+pub(super) fn to_look_again(word: Word, kind: Kind) -> Result<Word> {
+    if was_moving(word) { Ok(word) } else { Err(refusal(word, kind)) }
+}
+
+/// Whether another thread was just trying to take the reactor over, for a moment.
+fn was_moving(word: Word) -> bool {
     let Some((index, _)) = parts(word) else { return false };
     let entry = entry_of(index);
     let mut moved = false;
@@ -140,8 +162,7 @@ pub(super) fn was_moving(word: Word) -> bool {
 
 /// Why a word that failed the quick check is no handle of `kind` for this thread. The order is the contract's.
 #[cold]
-#[inline(never)]
-pub(super) fn refusal(word: Word, kind: Kind) -> Status {
+fn refusal(word: Word, kind: Kind) -> Status {
     if word.is_null() {
         return Status::ERR_INVALID_ARGUMENT.because(format_args!("NULL where a {kind:?} handle is expected"));
     }
@@ -171,7 +192,7 @@ pub fn check_any_thread(word: Word, kind: Kind) -> Result<Word> {
         Some(entry)
             if entry.kind.load(Ordering::Relaxed) == kind as u32 && entry.owner.load(Ordering::Acquire) > MOVING =>
         {
-            Ok(Word::from_addr(entry.reactor_token.load(Ordering::Relaxed)))
+            Ok(entry.reactor_token())
         }
         _ => match refusal(word, kind) {
             // A mover holds it only for a moment, and any thread may call meanwhile.
@@ -188,7 +209,7 @@ pub fn reactor_of(word: Word, kind: Kind) -> Result<Word> {
     if entry.kind.load(Ordering::Relaxed) != kind as u32 {
         return Err(Status::ERR_INVALID_HANDLE);
     }
-    Ok(Word::from_addr(entry.reactor_token.load(Ordering::Relaxed)))
+    Ok(entry.reactor_token())
 }
 
 /// Whether the process is a child of fork that has made no reactor of its own yet.

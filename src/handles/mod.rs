@@ -8,11 +8,11 @@ mod directory;
 mod foreign;
 mod pool;
 
-pub use directory::{Access, check_any_thread, forget_poisoned, poison};
+pub use directory::{Access, check_any_thread, forget_poisoned, index_of, poison};
 pub use foreign::*;
 #[cfg(feature = "testing")]
 pub use pool::set_generation;
-pub use pool::{Body, Item, Pools, adopt, enter, get, release_root, root};
+pub use pool::{Body, Item, Pools, adopt, enter, enter_quickly, get, release_root, root};
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("lariat needs a 64-bit target: its handles are 64-bit tokens");

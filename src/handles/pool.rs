@@ -1,7 +1,7 @@
 //! Slots: typed, made once, reused for ever. A reference into one is valid for the life of the process; whether it
 //! still is the same thing is told by the generation.
 
-use super::directory::{self, Access, Entry, SLOT_BITS, claim, disown, entry_of, own, parts, refusal};
+use super::directory::{self, Access, Entry, SLOT_BITS, claim, disown, entry_of, own, parts};
 use super::foreign::Word;
 use super::{KINDS, Kind};
 use crate::status::{Result, Status};
@@ -20,6 +20,8 @@ pub trait Body: Default + 'static {
     const SLOTS: u32 = 64;
     /// The reactor's type: the root of every segment.
     type Root: Body;
+    /// The part that is kept apart, so that what the body holds lies close together; `()` for most.
+    type Beside: Default + 'static;
     /// Ends the thing because its scope or its reactor ends.
     fn end(item: Item<Self>);
 }
@@ -36,11 +38,10 @@ struct Slot<T> {
     body: UnsafeCell<MaybeUninit<T>>,
 }
 
-/// A slot in use, as it was when it was looked up.
+/// A slot in use, as it was when it was looked up: two words, so that it travels in registers.
 pub struct Item<T: 'static> {
     slot: &'static Slot<T>,
-    index: u32,
-    generation: u32,
+    word: Word,
 }
 
 impl<T> Clone for Item<T> {
@@ -55,7 +56,7 @@ impl<T> Copy for Item<T> {}
 impl<T> PartialEq for Item<T> {
     #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
-        self.index == other.index && self.generation == other.generation
+        self.word == other.word
     }
 }
 
@@ -74,19 +75,39 @@ impl<T: Body> Item<T> {
     /// Its handle.
     #[inline(always)]
     pub fn word(self) -> Word {
-        directory::token(self.index, self.generation)
+        self.word
     }
 
     /// Its slot number, for links between things of one reactor.
     #[inline(always)]
     pub fn index(self) -> u32 {
-        self.index
+        directory::index_of(self.word)
+    }
+
+    #[inline(always)]
+    fn generation(self) -> u32 {
+        directory::generation_of(self.word)
+    }
+
+    /// The slot with this number, as it is now.
+    #[inline(always)]
+    fn now_at(index: u32) -> Item<T> {
+        let slot = slot_at::<T>(entry_of(index), index);
+        Item { slot, word: directory::token(index, slot.generation.get()) }
     }
 
     /// Whether it is still what it was.
     #[inline(always)]
     pub fn is_alive(self) -> bool {
-        self.slot.generation.get() == self.generation
+        self.slot.generation.get() == self.generation()
+    }
+
+    /// The part that is kept apart.
+    #[inline(always)]
+    pub fn beside(self) -> &'static T::Beside {
+        let place = beside_at::<T>(entry_of(self.index()), self.index());
+        // SAFETY: it was written together with the body, and like that is never dropped or moved.
+        unsafe { (*place.get()).assume_init_ref() }
     }
 
     /// A word beside the body, for the body's use.
@@ -98,17 +119,18 @@ impl<T: Body> Item<T> {
     /// Its reactor.
     #[inline(always)]
     pub fn root(self) -> Item<T::Root> {
-        let pointer = entry_of(self.index).reactor.load(Ordering::Relaxed).cast::<Slot<T::Root>>();
+        let entry = entry_of(self.index());
+        let pointer = entry.reactor.load(Ordering::Relaxed).cast::<Slot<T::Root>>();
         // SAFETY: `own` stored the slot of the reactor that has the segment, whose type is T::Root since only its
         // `Pools` hands out slots of T; reactors' slots live for ever.
         let slot = unsafe { &*pointer };
-        Item { slot, index: slot.link.get(), generation: slot.generation.get() }
+        Item { slot, word: entry.reactor_token() }
     }
 
     /// What its reactor's slot holds: all that is needed where no handle is.
     #[inline(always)]
     pub fn root_body(self) -> &'static T::Root {
-        let pointer = entry_of(self.index).reactor.load(Ordering::Relaxed).cast::<Slot<T::Root>>();
+        let pointer = entry_of(self.index()).reactor.load(Ordering::Relaxed).cast::<Slot<T::Root>>();
         // SAFETY: as in `root`; a root's body was written when its slot was first used, and bodies are never moved.
         unsafe { (*(*pointer).body.get()).assume_init_ref() }
     }
@@ -116,78 +138,117 @@ impl<T: Body> Item<T> {
     /// The slot with this number, as it is now; for links that are cut before the slot is freed.
     #[inline(always)]
     pub fn at(index: u32) -> Item<T> {
-        let slot = slot_at::<T>(entry_of(index), index);
-        debug_assert!(slot.generation.get() & 1 == 1, "a link to a free slot");
-        Item { slot, index, generation: slot.generation.get() }
+        let item = Self::now_at(index);
+        debug_assert!(item.generation() & 1 == 1, "a link to a free slot");
+        item
     }
 
     /// The slot with this number, if it is in use.
     #[inline(always)]
     pub fn peek(index: u32) -> Option<Item<T>> {
-        let slot = slot_at::<T>(entry_of(index), index);
-        let generation = slot.generation.get();
-        (generation & 1 == 1).then_some(Item { slot, index, generation })
+        let item = Self::now_at(index);
+        (item.generation() & 1 == 1).then_some(item)
+    }
+
+    /// What a handle of this kind and this reactor names, if it is alive.
+    #[inline(always)]
+    pub fn of_word(word: Word) -> Option<Item<T>> {
+        let item = Self::now_at(directory::index_of(word));
+        (item.word == word).then_some(item)
     }
 
     /// Asks the processor to fetch the slot with this number.
     #[inline(always)]
     pub fn prefetch(index: u32) {
-        let slot = std::ptr::from_ref(slot_at::<T>(entry_of(index), index));
-        crate::platform::prefetch(slot);
+        crate::platform::prefetch(std::ptr::from_ref(slot_at::<T>(entry_of(index), index)));
     }
+
+    /// The same for what is beside it, up to this many bytes, which two cache lines may share.
+    #[inline(always)]
+    pub fn prefetch_beside(index: u32, bytes: usize) {
+        let place = std::ptr::from_ref(beside_at::<T>(entry_of(index), index)).cast::<u8>();
+        crate::platform::prefetch(place);
+        if bytes > align_of::<T::Beside>() {
+            crate::platform::prefetch(place.wrapping_add(bytes - 1));
+        }
+    }
+}
+
+/// Where in a segment the parts begin that are kept apart: behind all slots.
+const fn beside_offset<T: Body>() -> usize {
+    (size_of::<Slot<T>>() * T::SLOTS as usize).next_multiple_of(align_of::<T::Beside>())
+}
+
+#[inline(always)]
+fn number_of(index: u32) -> usize {
+    index as usize & ((1 << SLOT_BITS) - 1)
+}
+
+#[inline(always)]
+fn beside_at<T: Body>(entry: &'static Entry, index: u32) -> &'static UnsafeCell<MaybeUninit<T::Beside>> {
+    let base = entry.base.load(Ordering::Relaxed);
+    // SAFETY: as in `slot_at`; behind the slots a segment has as many of these, which the memory is large enough for.
+    unsafe { &*base.add(beside_offset::<T>()).cast::<UnsafeCell<MaybeUninit<T::Beside>>>().add(number_of(index)) }
 }
 
 #[inline(always)]
 fn slot_at<T: Body>(entry: &'static Entry, index: u32) -> &'static Slot<T> {
     let base = entry.base.load(Ordering::Relaxed).cast::<Slot<T>>();
     debug_assert!(!base.is_null());
-    let number = index as usize & ((1 << SLOT_BITS) - 1);
     // SAFETY: callers have checked the kind, or hold an index that was given out for T, so the segment is an array of
     // T::SLOTS slots of T; an index was given out only below that, and random ones are checked by `find`.
-    unsafe { &*base.add(number) }
+    unsafe { &*base.add(number_of(index)) }
+}
+
+/// Makes a slot that was never used one that can be.
+fn write_default<T: Body>(index: u32) {
+    let entry = entry_of(index);
+    let slot = slot_at::<T>(entry, index);
+    debug_assert!(slot.generation.get() == 0);
+    // SAFETY: a generation of zero means never used, so nobody has an item of the slot or of what is beside it.
+    unsafe {
+        (*slot.body.get()).write(T::default());
+        (*beside_at::<T>(entry, index).get()).write(T::Beside::default());
+    }
 }
 
 #[inline(always)]
 fn find<T: Body>(word: Word) -> Option<(Item<T>, &'static Entry)> {
     let (index, generation) = parts(word)?;
     let entry = entry_of(index);
-    if !entry.is_mine(T::KIND) || (index & ((1 << SLOT_BITS) - 1)) >= T::SLOTS {
+    if !entry.is_mine(T::KIND) || number_of(index) >= T::SLOTS as usize {
         return None;
     }
     let slot = slot_at::<T>(entry, index);
-    (slot.generation.get() == generation && generation & 1 == 1).then_some((Item { slot, index, generation }, entry))
+    (slot.generation.get() == generation && generation & 1 == 1).then_some((Item { slot, word }, entry))
 }
 
 /// The thing that a handle names, on its own thread.
 #[inline(always)]
-pub fn get<T: Body>(word: Word) -> Result<Item<T>> {
-    match find(word) {
-        Some((item, _)) => Ok(item),
-        None => enter_slow(word).map(|(item, _)| item),
-    }
-}
-
-/// Looks again if that can help; else says why not.
-#[cold]
-#[inline(never)]
-fn enter_slow<T: Body>(word: Word) -> Result<(Item<T>, Access)> {
-    while directory::was_moving(word) {
-        if let Some(entered) = find(word).and_then(|(item, entry)| entry.access().map(|access| (item, access))) {
-            return Ok(entered);
+pub fn get<T: Body>(mut word: Word) -> Result<Item<T>> {
+    loop {
+        match find(word) {
+            Some((item, _)) => return Ok(item),
+            None => word = directory::to_look_again(word, T::KIND)?,
         }
     }
-    Err(refusal(word, T::KIND))
 }
 
-/// The same, at the border of the library: the reactor cannot be adopted while the access lives.
+/// The same, at the border of the library: the reactor cannot be adopted while the access lives. None: ask `enter`.
 #[inline(always)]
-pub fn enter<T: Body>(word: Word) -> Result<(Item<T>, Access)> {
-    match find(word) {
-        Some((item, entry)) => match entry.access() {
-            Some(access) => Ok((item, access)),
-            None => enter_slow(word),
-        },
-        None => enter_slow(word),
+pub fn enter_quickly<T: Body>(word: Word) -> Option<(Item<T>, Access)> {
+    let (item, entry) = find(word)?;
+    entry.access().map(|access| (item, access))
+}
+
+/// The same, with the reason why not.
+#[inline(always)]
+pub fn enter<T: Body>(mut word: Word) -> Result<(Item<T>, Access)> {
+    loop {
+        if let Some(entered) = enter_quickly(word) {
+            return Ok(entered);
+        }
+        word = directory::to_look_again(word, T::KIND)?;
     }
 }
 
@@ -226,12 +287,18 @@ impl Pools {
     /// A slot for a new thing. Its body is as the last thing left it, or default.
     #[inline(always)]
     pub fn alloc<T: Body>(&self) -> Result<Item<T>> {
+        match self.alloc_quickly() {
+            Some(item) => Ok(item),
+            None => self.alloc_slow::<T>(&self.shelves[T::KIND as usize]),
+        }
+    }
+
+    /// The same if there is one on the free list and no limit.
+    #[inline(always)]
+    pub fn alloc_quickly<T: Body>(&self) -> Option<Item<T>> {
         let shelf = &self.shelves[T::KIND as usize];
         let index = shelf.free.get();
-        if index == 0 || shelf.limit.get() != 0 {
-            return self.alloc_slow::<T>(shelf);
-        }
-        Ok(Self::take::<T>(shelf, index))
+        (index != 0 && shelf.limit.get() == 0).then(|| Self::take::<T>(shelf, index))
     }
 
     #[inline(always)]
@@ -241,7 +308,7 @@ impl Pools {
         shelf.alive.set(shelf.alive.get() + 1);
         let generation = slot.generation.get() + 1;
         slot.generation.set(generation);
-        Item { slot, index, generation }
+        Item { slot, word: directory::token(index, generation) }
     }
 
     #[cold]
@@ -268,12 +335,10 @@ impl Pools {
     /// Puts some never used slots on the free list, in order: a few at a time, so that memory is touched when needed.
     fn refill<T: Body>(shelf: &Shelf) {
         let first = shelf.fresh.get();
-        let end = shelf.fresh_end.get().min(first + 16);
+        let end = shelf.fresh_end.get().min(first + 64);
         for index in (first..end).rev() {
-            let slot = slot_at::<T>(entry_of(index), index);
-            // SAFETY: the slot was never used: its generation is zero, so nobody has an item of it.
-            unsafe { (*slot.body.get()).write(T::default()) };
-            slot.link.set(shelf.free.get());
+            write_default::<T>(index);
+            slot_at::<T>(entry_of(index), index).link.set(shelf.free.get());
             shelf.free.set(index);
         }
         shelf.fresh.set(end);
@@ -288,9 +353,8 @@ impl Pools {
         drop(segments);
         shelf.slots.set(T::SLOTS);
         shelf.end.set(Some(|index, generation| {
-            let slot = slot_at::<T>(entry_of(index), index);
-            if slot.generation.get() == generation && generation & 1 == 1 {
-                T::end(Item { slot, index, generation });
+            if let Some(item) = Item::<T>::peek(index).filter(|item| item.generation() == generation) {
+                T::end(item);
             }
         }));
         shelf.generation.set(Some(|index| slot_at::<T>(entry_of(index), index).generation.get()));
@@ -311,8 +375,7 @@ impl Pools {
         for index in (first..first + T::SLOTS).rev() {
             let slot = slot_at::<T>(entry_of(index), index);
             if slot.generation.get() == 0 {
-                // SAFETY: generation zero is never used or retired; a retired slot's body is no longer looked at.
-                unsafe { (*slot.body.get()).write(T::default()) };
+                write_default::<T>(index);
             }
             if slot.generation.get() < RETIRED {
                 slot.link.set(shelf.free.get());
@@ -328,12 +391,12 @@ impl Pools {
         debug_assert!(item.is_alive());
         let shelf = &self.shelves[T::KIND as usize];
         shelf.alive.set(shelf.alive.get() - 1);
-        let generation = item.generation + 1;
+        let generation = item.generation() + 1;
         item.slot.generation.set(generation);
         // A slot whose generation would wrap is never used again.
         if generation < RETIRED && !shelf.closed.get() {
             item.slot.link.set(shelf.free.get());
-            shelf.free.set(item.index);
+            shelf.free.set(item.index());
         }
     }
 
@@ -377,11 +440,7 @@ impl Pools {
     pub fn all<T: Body>(&self) -> Vec<Item<T>> {
         let segments = self.shelves[T::KIND as usize].segments.borrow();
         let slots = segments.iter().flat_map(|number| (number << SLOT_BITS)..((number << SLOT_BITS) + T::SLOTS));
-        slots
-            .map(|index| (index, slot_at::<T>(entry_of(index), index)))
-            .filter(|(_, slot)| slot.generation.get() & 1 == 1)
-            .map(|(index, slot)| Item { slot, index, generation: slot.generation.get() })
-            .collect()
+        slots.filter_map(Item::<T>::peek).collect()
     }
 
     /// Ends the thing of this reactor that the handle names, whatever its kind; nothing if it is over.
@@ -445,13 +504,14 @@ fn take_of_arena(size: usize) -> Option<*mut u8> {
 }
 
 fn make_segment<T: Body>(siblings: usize) -> Option<*mut u8> {
-    assert!(T::SLOTS <= 1 << SLOT_BITS);
+    const { assert!(T::SLOTS <= 1 << SLOT_BITS && align_of::<Slot<T>>() <= 64 && align_of::<T::Beside>() <= 64) };
+    let size = beside_offset::<T>() + size_of::<T::Beside>() * T::SLOTS as usize;
     if siblings >= MANY {
-        if let Some(part) = take_of_arena(size_of::<Slot<T>>() * T::SLOTS as usize) {
+        if let Some(part) = take_of_arena(size) {
             return Some(part);
         }
     }
-    let layout = Layout::array::<Slot<T>>(T::SLOTS as usize).ok()?.align_to(64).ok()?;
+    let layout = Layout::from_size_align(size, 64).ok()?;
     // SAFETY: the layout is not empty: a slot has its generation. Zeroed slots were never used.
     let memory = unsafe { alloc_zeroed(layout) };
     (!memory.is_null()).then_some(memory)
@@ -464,16 +524,14 @@ pub fn root<T: Body<Root = T>>(pools: impl Fn(&T) -> &Pools) -> Result<Item<T>> 
         let index = number << SLOT_BITS;
         let slot = slot_at::<T>(entry_of(index), index);
         if slot.generation.get() == 0 {
-            // SAFETY: the slot was never used, so nobody has an item of it.
-            unsafe { (*slot.body.get()).write(T::default()) };
+            write_default::<T>(index);
         }
         if slot.generation.get() >= RETIRED {
             continue;
         }
         let generation = slot.generation.get() + 1;
         slot.generation.set(generation);
-        slot.link.set(index);
-        let item = Item { slot, index, generation };
+        let item = Item { slot, word: directory::token(index, generation) };
         pools(&item).root.set(index);
         own(number, std::ptr::from_ref(slot).cast_mut().cast(), item.word());
         return Ok(item);
@@ -487,15 +545,15 @@ pub fn adopt<T: Body<Root = T>>(word: Word, is_idle: impl FnOnce(&T) -> bool) ->
     let (index, generation) = parts(word).ok_or(Status::ERR_INVALID_HANDLE)?;
     directory::adopt(word, || {
         let slot = slot_at::<T>(entry_of(index), index);
-        slot.generation.get() == generation && is_idle(&Item { slot, index, generation })
+        slot.generation.get() == generation && is_idle(&Item { slot, word })
     })
 }
 
 /// Frees a root and all that its pools hold: every handle of it is stale from here on.
 pub fn release_root<T: Body<Root = T>>(item: Item<T>, pools: &Pools) {
     pools.release();
-    item.slot.generation.set(item.generation + 1);
-    disown(item.index >> SLOT_BITS);
+    item.slot.generation.set(item.generation() + 1);
+    disown(item.index() >> SLOT_BITS);
 }
 
 /// Moves the generation of a free slot's last thing; see `lariat_testing_set_generation`.

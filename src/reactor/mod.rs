@@ -141,6 +141,7 @@ impl Body for Reactor {
     const KIND: Kind = Kind::Reactor;
     const SLOTS: u32 = 1;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(_: Item<Self>) {}
 }

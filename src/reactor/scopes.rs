@@ -23,6 +23,7 @@ pub struct Scope {
 impl Body for Scope {
     const KIND: Kind = Kind::Scope;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(scope: Item<Self>) {
         // A scope inside another ends with it.

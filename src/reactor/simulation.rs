@@ -35,6 +35,7 @@ impl Body for Simulation {
     const KIND: Kind = Kind::Simulation;
     const SLOTS: u32 = 1;
     type Root = Simulation;
+    type Beside = ();
 
     fn end(_: Item<Self>) {}
 }

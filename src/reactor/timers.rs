@@ -1,6 +1,7 @@
 //! Delayed calls: Twisted's `callLater`.
 
 use super::scopes;
+use super::wheel::Place;
 use super::{Reactor, ReactorItem};
 use crate::handles::{Body, CallFn, FreeFn, Item, Kind, Owned, Word};
 use crate::status::{Result, Status};
@@ -11,98 +12,78 @@ pub const LONGEST: u64 = 1_000_000_000 * SECOND;
 /// A second in nanoseconds.
 pub const SECOND: u64 = 1_000_000_000;
 
-/// Set in `scope` while the deadline is a delay that counts from the next reading of the clock.
-const STAGED: u32 = 1 << 31;
-/// Set while the call is being made, and when it was cancelled.
-const CALLING: u32 = 1 << 30;
-const CANCELLED: u32 = 1 << 29;
-const SCOPE: u32 = CANCELLED - 1;
-
-/// A call to be made. 48 bytes with its slot's header.
+/// A call to be made: its slot's word says where it is (see `wheel::Place`), the rest lies beside. So a call that is
+/// cancelled is not fetched from memory: eight bytes of it are.
 #[derive(Default)]
-pub struct DelayedCall {
-    deadline: Cell<u64>,
+pub struct DelayedCall;
+
+/// See [`DelayedCall`]. 48 bytes with the slot.
+#[derive(Default)]
+#[repr(C)]
+pub struct Call {
+    // What every call has comes first, and close together.
+    /// While it is staged: the delay.
+    pub(super) deadline: Cell<u64>,
+    pub(super) order: Cell<u32>,
+    /// This and `free` hold nothing where the place is plain.
+    scope: Cell<u32>,
     /// None: an event, with the data as its tag.
     call: Cell<Option<CallFn>>,
     data: Cell<Word>,
     free: Cell<Option<FreeFn>>,
-    order: Cell<u32>,
-    scope: Cell<u32>,
 }
 
-const _: () = assert!(size_of::<DelayedCall>() == 40);
+const _: () = assert!(size_of::<Call>() == 40 && size_of::<DelayedCall>() == 0);
 
 impl Body for DelayedCall {
     const KIND: Kind = Kind::DelayedCall;
     const SLOTS: u32 = 1024;
     type Root = Reactor;
+    type Beside = Call;
 
     fn end(item: Item<Self>) {
-        if item.scope.get() & (CALLING | CANCELLED) == 0 {
+        if Place::of(item).waits() {
             drop_call(item);
         }
     }
 }
 
-impl DelayedCall {
-    #[inline]
-    pub(super) fn deadline(&self) -> u64 {
-        self.deadline.get()
+/// Calls `call(data)` after `delay` nanoseconds, where that is asked for inside of a turn and outside of scopes.
+#[inline(always)]
+pub fn call_later_quickly(reactor: ReactorItem, delay: u64, call: CallFn, data: Word) -> Option<Item<DelayedCall>> {
+    if !reactor.is_turning() || reactor.scope.get() != 0 {
+        return None;
     }
-
-    #[inline]
-    pub(super) fn set_deadline(&self, deadline: u64) {
-        self.deadline.set(deadline);
-        self.scope.set(self.scope.get() & !STAGED);
-    }
-
-    #[inline]
-    pub(super) fn is_staged(&self) -> bool {
-        self.scope.get() & STAGED != 0
-    }
-
-    #[inline]
-    pub(super) fn staged_delay(&self) -> u64 {
-        self.deadline.get()
-    }
-
-    #[inline]
-    pub(super) fn set_staged(&self, delay: u64) {
-        self.deadline.set(delay);
-        self.scope.set(self.scope.get() | STAGED);
-    }
-
-    #[inline]
-    pub(super) fn order(&self) -> u32 {
-        self.order.get()
-    }
-
-    #[inline]
-    pub(super) fn set_order(&self, order: u32) {
-        self.order.set(order);
-    }
+    let mut wheel = reactor.timers.try_borrow_mut().ok().filter(|wheel| wheel.can_stage())?;
+    let timer = reactor.pools.alloc_quickly::<DelayedCall>()?;
+    let beside = timer.beside();
+    wheel.stage(timer, beside, Place::PLAIN, delay).ok()?;
+    beside.call.set(Some(call));
+    beside.data.set(data);
+    Some(timer)
 }
 
 /// Calls `call(data)` after `delay` nanoseconds. None for `call`: an event with `data` as its tag.
-#[inline]
 pub fn call_later(reactor: ReactorItem, delay: u64, call: Option<CallFn>, data: Owned) -> Result<Item<DelayedCall>> {
     let timer = reactor.pools.alloc::<DelayedCall>()?;
+    let beside = timer.beside();
     let scope = reactor.scope.get();
-    timer.scope.set(scope);
+    let place = if scope == 0 && data.free().is_none() { Place::PLAIN } else { Place::OWNING };
     let filed = if reactor.is_turning() {
-        reactor.timers.borrow_mut().stage(timer, delay)
+        reactor.timers.borrow_mut().stage(timer, beside, place, delay)
     } else {
         let now = reactor.read_clock();
-        reactor.timers.borrow_mut().add(timer, now.saturating_add(delay))
+        reactor.timers.borrow_mut().add(timer, place, now.saturating_add(delay))
     };
     filed.and_then(|()| join(reactor, scope, timer)).inspect_err(|_| {
         reactor.timers.borrow_mut().take_out(timer);
         reactor.pools.free(timer);
     })?;
-    timer.call.set(call);
     let (word, free) = data.into_parts();
-    timer.data.set(word);
-    timer.free.set(free);
+    beside.scope.set(scope);
+    beside.call.set(call);
+    beside.data.set(word);
+    beside.free.set(free);
     reactor.work_added();
     Ok(timer)
 }
@@ -115,91 +96,142 @@ fn join(reactor: ReactorItem, scope: u32, timer: Item<DelayedCall>) -> Result {
 /// Calls `call(data)` at `deadline`, as a timer of the library's own that belongs to no scope.
 pub fn call_at(reactor: ReactorItem, deadline: u64, call: CallFn, data: Word) -> Result<Item<DelayedCall>> {
     let timer = reactor.pools.alloc::<DelayedCall>()?;
-    timer.scope.set(0);
-    timer.call.set(Some(call));
-    timer.data.set(data);
-    timer.free.set(None);
-    let filed = reactor.timers.borrow_mut().add(timer, deadline);
+    let beside = timer.beside();
+    beside.call.set(Some(call));
+    beside.data.set(data);
+    let filed = reactor.timers.borrow_mut().add(timer, Place::PLAIN, deadline);
     filed.inspect_err(|_| reactor.pools.free(timer))?;
     reactor.work_added();
     Ok(timer)
 }
 
-fn waiting(timer: Item<DelayedCall>) -> Result {
-    match timer.scope.get() & (CALLING | CANCELLED) {
-        0 => Ok(()),
-        CALLING => Err(Status::ERR_ALREADY_CALLED),
-        _ => Err(Status::ERR_ALREADY_CANCELLED),
+#[inline(always)]
+fn check_waits(timer: Item<DelayedCall>) -> Result {
+    let place = Place::of(timer);
+    if place.waits() {
+        return Ok(());
     }
+    Err(if place.is_called() { Status::ERR_ALREADY_CALLED } else { Status::ERR_ALREADY_CANCELLED })
+}
+
+/// Takes a waiting call back that owns nothing.
+#[inline(always)]
+pub fn cancel_quickly(timer: Item<DelayedCall>) -> Option<()> {
+    let (reactor, place) = (timer.root_body(), Place::of(timer));
+    if !place.waits() || !place.is_plain() {
+        return None;
+    }
+    if place.is_in_bucket() {
+        reactor.timers.try_borrow_mut().ok()?.take_out_quickly(place)?;
+    }
+    reactor.pools.free(timer);
+    Some(())
 }
 
 /// Takes a waiting call back; what it owns is freed.
-#[inline]
 pub fn cancel(timer: Item<DelayedCall>) -> Result {
-    waiting(timer)?;
+    check_waits(timer)?;
     drop_call(timer);
     Ok(())
 }
 
-#[inline]
 fn drop_call(timer: Item<DelayedCall>) {
-    let reactor = timer.root();
-    reactor.timers.borrow_mut().take_out(timer);
-    if let Some(free) = timer.free.get() {
-        timer.scope.set(timer.scope.get() & SCOPE | CANCELLED);
-        let _out = reactor.call_out();
-        reactor.in_scope(timer.scope.get() & SCOPE, || free(timer.data.get()));
+    let reactor = timer.root_body();
+    let place = Place::of(timer);
+    if place.is_in_bucket() {
+        reactor.timers.borrow_mut().take_out(timer);
     }
-    timer.scope.set(0);
+    if !place.is_plain() {
+        drop_owning(timer);
+    }
     reactor.pools.free(timer);
 }
 
-/// Starts the delay anew, from now.
-#[inline]
-pub fn reset(timer: Item<DelayedCall>, delay: u64) -> Result {
-    waiting(timer)?;
-    let reactor = timer.root();
-    if reactor.is_turning() {
-        return reactor.timers.borrow_mut().restage(timer, delay);
+/// Frees what the call owns, from within its scope.
+#[cold]
+#[inline(never)]
+fn drop_owning(timer: Item<DelayedCall>) {
+    let (reactor, beside) = (timer.root(), timer.beside());
+    let Some(free) = beside.free.get() else { return };
+    Place::CANCELLED.set(timer);
+    let _out = reactor.call_out();
+    reactor.in_scope(beside.scope.get(), || free(beside.data.get()));
+}
+
+/// Starts the delay of a waiting call anew, inside of a turn.
+#[inline(always)]
+pub fn reset_quickly(timer: Item<DelayedCall>, delay: u64) -> Option<()> {
+    let reactor = timer.root_body();
+    if !Place::of(timer).waits() || !reactor.is_turning() {
+        return None;
     }
-    let now = reactor.read_clock();
-    reactor.timers.borrow_mut().refile(timer, now.saturating_add(delay))?;
-    reactor.work_added();
-    Ok(())
+    reactor.timers.try_borrow_mut().ok()?.restage_quickly(timer, delay)
+}
+
+/// Starts the delay anew, from now.
+pub fn reset(timer: Item<DelayedCall>, delay: u64) -> Result {
+    check_waits(timer)?;
+    let reactor = timer.root_body();
+    if !reactor.is_turning() {
+        let now = reactor.read_clock();
+        move_to(reactor, timer, now.saturating_add(delay))?;
+        reactor.work_added();
+        return Ok(());
+    }
+    let mut wheel = reactor.timers.borrow_mut();
+    if wheel.has_many_moved() {
+        wheel.settle(reactor.read_clock());
+    }
+    wheel.restage(timer, delay)
+}
+
+fn move_to(reactor: &Reactor, timer: Item<DelayedCall>, deadline: u64) -> Result {
+    settle(reactor, timer);
+    reactor.timers.borrow_mut().refile(timer, deadline)
+}
+
+/// Sees to it that the timer has a deadline, and no record of an older move.
+fn settle(reactor: &Reactor, timer: Item<DelayedCall>) {
+    if Place::of(timer).is_staged() {
+        reactor.timers.borrow_mut().settle(reactor.read_clock());
+    }
 }
 
 /// Adds to the deadline.
 pub fn delay(timer: Item<DelayedCall>, delay: u64) -> Result {
-    waiting(timer)?;
-    let reactor = timer.root();
-    let mut wheel = reactor.timers.borrow_mut();
-    if timer.is_staged() {
-        return wheel.restage(timer, timer.staged_delay().saturating_add(delay));
-    }
-    let deadline = timer.deadline().saturating_add(delay);
-    wheel.refile(timer, deadline)
+    check_waits(timer)?;
+    move_to(timer.root_body(), timer, deadline(timer).saturating_add(delay))
 }
 
 /// Whether it still waits.
 pub fn is_active(timer: Item<DelayedCall>) -> bool {
-    waiting(timer).is_ok()
+    Place::of(timer).waits()
 }
 
 /// Its deadline in nanoseconds of the reactor's clock.
 pub fn deadline(timer: Item<DelayedCall>) -> u64 {
-    if timer.is_staged() {
-        let reactor = timer.root();
-        let now = reactor.read_clock();
-        reactor.timers.borrow_mut().stamp_one(timer, now);
-    }
-    timer.deadline()
+    settle(timer.root_body(), timer);
+    timer.beside().deadline.get()
 }
 
 /// Makes the call.
+#[inline(always)]
 pub(super) fn run(reactor: ReactorItem, timer: Item<DelayedCall>) {
-    let (call, data, free) = (timer.call.get(), timer.data.get(), timer.free.get());
-    let scope = timer.scope.get() & SCOPE;
-    timer.scope.set(scope | CALLING);
+    let beside = timer.beside();
+    let plain = Place::of(timer).is_plain();
+    Place::CALLED.set(timer);
+    match beside.call.get() {
+        Some(call) if plain => call(beside.data.get()),
+        call => run_rest(reactor, timer, call, plain),
+    }
+    reactor.pools.free(timer);
+}
+
+#[inline(never)]
+fn run_rest(reactor: ReactorItem, timer: Item<DelayedCall>, call: Option<CallFn>, plain: bool) {
+    let beside = timer.beside();
+    let (free, scope) = if plain { (None, 0) } else { (beside.free.get(), beside.scope.get()) };
+    let data = beside.data.get();
     let made = || {
         match call {
             Some(call) => call(data),
@@ -209,11 +241,5 @@ pub(super) fn run(reactor: ReactorItem, timer: Item<DelayedCall>) {
             free(data);
         }
     };
-    if scope == 0 {
-        made()
-    } else {
-        reactor.in_scope(scope, made)
-    }
-    timer.scope.set(0);
-    reactor.pools.free(timer);
+    if scope == 0 { made() } else { reactor.in_scope(scope, made) }
 }

@@ -53,6 +53,7 @@ pub struct Watcher {
 impl Body for Watcher {
     const KIND: Kind = Kind::Watcher;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(watcher: Item<Self>) {
         let _ = stop(watcher);

@@ -49,6 +49,7 @@ impl Body for ThreadPool {
     const KIND: Kind = Kind::ThreadPool;
     const SLOTS: u32 = 1;
     type Root = Reactor;
+    type Beside = ();
 
     fn end(pool: Item<Self>) {
         pool.root().pools.free(pool);
