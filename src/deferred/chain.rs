@@ -3,7 +3,7 @@
 use super::slot::*;
 use super::{combine, failure, later};
 use crate::handles::{self, BothFn, CallbackFn, CancellerFn, FreeFn, Owned, Word};
-use crate::reactor::{ReactorItem, events, hooks, scopes};
+use crate::reactor::{Reactor, ReactorItem, events, hooks, scopes};
 use crate::status::{Result, Status};
 
 /// What is left to do when the present chain has run: lists nest without nesting the stack.
@@ -40,8 +40,19 @@ pub(super) enum Outcome {
     Failure(Word),
 }
 
+/// A Deferred without a result, outside of scopes.
+#[inline(always)]
+pub fn new_quickly(reactor: ReactorItem) -> Option<DeferredItem> {
+    if reactor.scope.get() != 0 {
+        return None;
+    }
+    let deferred = reactor.pools.alloc_quickly::<Deferred>()?;
+    deferred.link().set(0);
+    deferred.scope.set(0);
+    Some(deferred)
+}
+
 /// A Deferred without a result.
-#[inline]
 pub fn new(reactor: ReactorItem) -> Result<DeferredItem> {
     let deferred = reactor.pools.alloc::<Deferred>()?;
     deferred.link().set(0);
@@ -106,18 +117,24 @@ pub fn abandon(deferred: DeferredItem) -> Result {
     errback(deferred, failure)
 }
 
-#[inline]
+#[inline(always)]
 fn fire(deferred: DeferredItem, outcome: Outcome) -> Result {
     if deferred.has(CALLED) {
-        let refused = refuse_fire(deferred);
-        let _out = deferred.root().call_out();
-        drop_outcome(outcome);
-        return refused;
+        return fire_again(deferred, outcome);
     }
     deferred.set(WORKER_GONE);
     let reactor = deferred.root_body();
     settle_with(deferred, outcome);
     if reactor.is_poisoned() { Err(Status::ERR_PANIC) } else { Ok(()) }
+}
+
+#[cold]
+#[inline(never)]
+fn fire_again(deferred: DeferredItem, outcome: Outcome) -> Result {
+    let refused = refuse_fire(deferred);
+    let _out = deferred.root().call_out();
+    drop_outcome(outcome);
+    refused
 }
 
 /// A fire that comes second: swallowed after a cancellation, else an error. Either way the worker is done.
@@ -138,13 +155,49 @@ fn drop_outcome(outcome: Outcome) {
 }
 
 /// Gives a Deferred that has not fired its result, and runs what waits for it.
-#[inline]
+#[inline(always)]
 pub(super) fn settle_with(deferred: DeferredItem, outcome: Outcome) {
-    let _out = deferred.root_body().calling_out();
-    let mut agenda = Agenda::default();
+    let reactor = deferred.root_body();
+    let _out = reactor.calling_out();
     give(deferred, outcome);
+    if !run_plain(deferred, reactor) {
+        run_all(deferred);
+    }
+}
+
+#[inline(never)]
+fn run_all(deferred: DeferredItem) {
+    let mut agenda = Agenda::default();
     run(deferred, &mut agenda);
     agenda.settle();
+}
+
+/// Runs the usual levels of a chain, callbacks for a value that nobody owns, outside of scopes. False: something else
+/// is left to be done.
+#[inline(always)]
+fn run_plain(deferred: DeferredItem, reactor: &'static Reactor) -> bool {
+    if deferred.flags() & (RUNNING | WAITING | PAUSED | FAILED) != 0 || reactor.scope.get() != 0 {
+        return false;
+    }
+    deferred.set(RUNNING);
+    while let Some((callback, data)) = deferred.pop_plain(IN_CALLBACK) {
+        let returned = callback(deferred.word(), deferred.value.get(), data);
+        if reactor.scope.get() != 0 {
+            scopes::left_entered(deferred.root());
+        }
+        if deferred.flags() & (OUTCOME | FAILED) != 0 || deferred.free.get().is_some() {
+            super::outcome::conclude(deferred, returned, None);
+            break;
+        }
+        deferred.value.set(returned);
+        deferred.clear(IN_CALLBACK);
+    }
+    deferred.clear(RUNNING);
+    if deferred.flags() & (WAITING | PAUSED) != 0 || deferred.waiter.get() != 0 || deferred.has_entries() {
+        return false;
+    }
+    reclaim_if_over(deferred);
+    true
 }
 
 /// Gives a Deferred that has not fired its result; it still has to be run.
@@ -199,21 +252,7 @@ fn add_freed(deferred: DeferredItem, entry: Entry, free: FreeFn) -> Result {
 }
 
 /// Adds a callback, an errback, or one of each.
-#[inline(always)]
 pub fn add_pair(
-    deferred: DeferredItem,
-    callback: Option<CallbackFn>,
-    errback: Option<CallbackFn>,
-    data: Owned,
-) -> Result {
-    if data.free().is_none() && deferred.push_plain(callback, errback, data.word()) {
-        return Ok(());
-    }
-    add_pair_slow(deferred, callback, errback, data)
-}
-
-#[inline(never)]
-fn add_pair_slow(
     deferred: DeferredItem,
     callback: Option<CallbackFn>,
     errback: Option<CallbackFn>,
@@ -246,9 +285,7 @@ pub fn add_event(deferred: DeferredItem, tag: u64) -> Result {
 pub(super) fn resume(deferred: DeferredItem) {
     if deferred.flags() & (CALLED | RUNNING | WAITING | PAUSED) == CALLED {
         let _out = deferred.root().call_out();
-        let mut agenda = Agenda::default();
-        run(deferred, &mut agenda);
-        agenda.settle();
+        run_all(deferred);
     }
 }
 
@@ -277,8 +314,25 @@ pub fn unpause(deferred: DeferredItem) -> Result {
     Ok(())
 }
 
+/// Ends the waiter's claim of a Deferred that has fired with a value that nobody owns, and has run; or has not fired.
+#[inline(always)]
+pub fn release_quickly(deferred: DeferredItem) -> Option<()> {
+    const OVER: u32 = WORKER_GONE | CALLED;
+    let flags = deferred.flags();
+    if flags & (CALLED | RELEASED | WORKER_GONE) == 0 {
+        deferred.set(RELEASED);
+        return Some(());
+    }
+    let busy = RELEASED | RUNNING | WAITING | PAUSED | ENDING | FAILED | HAS_EXTRA | LENGTH;
+    if flags & (OVER | busy) != OVER || deferred.waiter.get() != 0 || deferred.free.get().is_some() {
+        return None;
+    }
+    deferred.canceller.set(None);
+    deferred.root_body().pools.free(deferred);
+    Some(())
+}
+
 /// Ends the waiter's claim.
-#[inline]
 pub fn release(deferred: DeferredItem) -> Result {
     if deferred.has(RELEASED) {
         return Err(Status::ERR_RELEASED);

@@ -53,7 +53,7 @@ pub(super) const ENDING: u32 = 1 << 21;
 const HEAD_SHIFT: u32 = 24;
 const LENGTH_SHIFT: u32 = 26;
 const HEAD: u32 = 3 << HEAD_SHIFT;
-const LENGTH: u32 = 7 << LENGTH_SHIFT;
+pub(super) const LENGTH: u32 = 7 << LENGTH_SHIFT;
 const INLINE: u32 = 4;
 
 /// What the chain does of the library's own.
@@ -230,19 +230,38 @@ impl Item<Deferred> {
     }
 
     /// Adds a plain pair to a Deferred that has not fired, where nothing out of the ordinary is about: no scope, no
-    /// overflow. Built in its place, it costs a few stores. False: it has to be done the long way.
+    /// overflow. Built in its place, it costs a few stores. None: it has to be done the long way.
     #[inline(always)]
-    pub(super) fn push_plain(self, callback: Option<CallbackFn>, errback: Option<CallbackFn>, data: Word) -> bool {
+    pub fn push_plain(self, callback: Option<CallbackFn>, errback: Option<CallbackFn>, data: Word) -> Option<()> {
         let flags = self.flags();
         let plain = flags & (CALLED | RELEASED | HAS_EXTRA) == 0 && flags & LENGTH != INLINE << LENGTH_SHIFT;
         if !plain || self.scope.get() | self.root_body().scope.get() != 0 {
-            return false;
+            return None;
         }
         let place = ((flags & HEAD) >> HEAD_SHIFT) + ((flags & LENGTH) >> LENGTH_SHIFT);
         let entry = Entry::Pair { freed: false, scope: 0, callback, errback, data };
         self.entries[(place % INLINE) as usize].set(entry);
         self.link().set(flags + (1 << LENGTH_SHIFT));
-        true
+        Some(())
+    }
+
+    /// Takes the next level off the chain, and sets these flags, if it is a callback that belongs to no scope and whose
+    /// data nobody owns.
+    #[inline(always)]
+    pub(super) fn pop_plain(self, set: u32) -> Option<(CallbackFn, Word)> {
+        let flags = self.flags();
+        if flags & LENGTH == 0 || flags & PAUSED != 0 {
+            return None;
+        }
+        let head = (flags & HEAD) >> HEAD_SHIFT;
+        let Entry::Pair { freed: false, scope: 0, callback: Some(callback), data, .. } =
+            self.entries[head as usize].get()
+        else {
+            return None;
+        };
+        let next = ((head + 1) % INLINE) << HEAD_SHIFT;
+        self.link().set((flags - (1 << LENGTH_SHIFT)) & !HEAD | next | set);
+        Some((callback, data))
     }
 
     /// Takes the next level off the chain.

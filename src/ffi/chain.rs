@@ -22,7 +22,11 @@ pub extern "C" fn lariat_deferred_add_callback(
     callback: lariat_callback_fn,
     user_data: *mut c_void,
 ) -> lariat_status {
-    add_callback(deferred, callback, || convert::borrowed(user_data))
+    let quickly = guard::quickly(deferred, |deferred| {
+        let callback = convert::callback_fn(callback)?;
+        deferred.push_plain(Some(callback), None, Word::new(user_data))
+    });
+    quickly.unwrap_or_else(|| add_callback(deferred, callback, user_data, None))
 }
 
 /// The same as lariat_deferred_add_callback, with user_data owned by the library from here on:
@@ -38,16 +42,17 @@ pub extern "C" fn lariat_deferred_add_callback_full(
     user_data: *mut c_void,
     free_user_data: lariat_free_fn,
 ) -> lariat_status {
-    add_callback(deferred, callback, || convert::owned(user_data, free_user_data))
+    add_callback(deferred, callback, user_data, free_user_data)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn add_callback(
     deferred: *mut lariat_deferred,
     callback: lariat_callback_fn,
-    data: impl FnOnce() -> Owned,
+    data: *mut c_void,
+    free: lariat_free_fn,
 ) -> lariat_status {
-    let data = data();
+    let data = convert::owned(data, free);
     guard::on(deferred, move |deferred| {
         let callback = convert::required("callback", convert::callback_fn(callback))?;
         chain::add_pair(deferred, Some(callback), None, data)
@@ -67,7 +72,11 @@ pub extern "C" fn lariat_deferred_add_errback(
     errback: lariat_errback_fn,
     user_data: *mut c_void,
 ) -> lariat_status {
-    add_errback(deferred, errback, || convert::borrowed(user_data))
+    let quickly = guard::quickly(deferred, |deferred| {
+        let errback = convert::errback_fn(errback)?;
+        deferred.push_plain(None, Some(errback), Word::new(user_data))
+    });
+    quickly.unwrap_or_else(|| add_errback(deferred, errback, user_data, None))
 }
 
 /// The same as lariat_deferred_add_errback, with user_data owned by the library from here on: freed as by
@@ -82,16 +91,17 @@ pub extern "C" fn lariat_deferred_add_errback_full(
     user_data: *mut c_void,
     free_user_data: lariat_free_fn,
 ) -> lariat_status {
-    add_errback(deferred, errback, || convert::owned(user_data, free_user_data))
+    add_errback(deferred, errback, user_data, free_user_data)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn add_errback(
     deferred: *mut lariat_deferred,
     errback: lariat_errback_fn,
-    data: impl FnOnce() -> Owned,
+    data: *mut c_void,
+    free: lariat_free_fn,
 ) -> lariat_status {
-    let data = data();
+    let data = convert::owned(data, free);
     guard::on(deferred, move |deferred| {
         let errback = convert::required("errback", convert::errback_fn(errback))?;
         chain::add_pair(deferred, None, Some(errback), data)
@@ -114,7 +124,12 @@ pub extern "C" fn lariat_deferred_add_callbacks(
     errback: lariat_errback_fn,
     user_data: *mut c_void,
 ) -> lariat_status {
-    add_callbacks(deferred, callback, errback, || convert::borrowed(user_data))
+    let quickly = guard::quickly(deferred, |deferred| {
+        let (callback, errback) = (convert::callback_fn(callback), convert::errback_fn(errback));
+        callback.or(errback)?;
+        deferred.push_plain(callback, errback, Word::new(user_data))
+    });
+    quickly.unwrap_or_else(|| add_callbacks(deferred, callback, errback, user_data, None))
 }
 
 /// The same as lariat_deferred_add_callbacks, with user_data owned by the library from here on: freed as by
@@ -130,17 +145,18 @@ pub extern "C" fn lariat_deferred_add_callbacks_full(
     user_data: *mut c_void,
     free_user_data: lariat_free_fn,
 ) -> lariat_status {
-    add_callbacks(deferred, callback, errback, || convert::owned(user_data, free_user_data))
+    add_callbacks(deferred, callback, errback, user_data, free_user_data)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn add_callbacks(
     deferred: *mut lariat_deferred,
     callback: lariat_callback_fn,
     errback: lariat_errback_fn,
-    data: impl FnOnce() -> Owned,
+    data: *mut c_void,
+    free: lariat_free_fn,
 ) -> lariat_status {
-    let data = data();
+    let data = convert::owned(data, free);
     guard::on(deferred, move |deferred| {
         if callback.is_none() && errback.is_none() {
             return Err(invalid("callback and errback are both NULL"));
@@ -269,6 +285,11 @@ pub extern "C" fn lariat_deferred_unpause(deferred: *mut lariat_deferred) -> lar
 /// thread  the reactor's; from others lariat_deferred_release_from_thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_deferred_release(deferred: *mut lariat_deferred) -> lariat_status {
+    guard::quickly(deferred, chain::release_quickly).unwrap_or_else(|| release(deferred))
+}
+
+#[inline(never)]
+fn release(deferred: *mut lariat_deferred) -> lariat_status {
     guard::on(deferred, chain::release)
 }
 

@@ -18,6 +18,11 @@ use std::ffi::{c_char, c_void};
 /// Twisted  Deferred.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_deferred_new(reactor: *mut lariat_reactor) -> *mut lariat_deferred {
+    guard::quickly(reactor, chain::new_quickly).unwrap_or_else(|| new(reactor))
+}
+
+#[inline(never)]
+fn new(reactor: *mut lariat_reactor) -> *mut lariat_deferred {
     guard::on(reactor, chain::new)
 }
 
