@@ -394,7 +394,7 @@ impl Pools {
         let generation = item.generation() + 1;
         item.slot.generation.set(generation);
         // A slot whose generation would wrap is never used again.
-        if generation < RETIRED && !shelf.closed.get() {
+        if generation < RETIRED {
             item.slot.link.set(shelf.free.get());
             shelf.free.set(item.index());
         }
@@ -415,9 +415,9 @@ impl Pools {
         for (number, shelf) in self.shelves.iter().enumerate() {
             let closed = but.iter().all(|kind| *kind as usize != number);
             shelf.closed.set(closed);
+            // Any limit makes `alloc` ask whether it is closed.
             if closed {
-                shelf.free.set(0);
-                shelf.fresh.set(shelf.fresh_end.get());
+                shelf.limit.set(shelf.limit.get().max(1));
             }
         }
     }

@@ -118,7 +118,7 @@ fn check_waits(timer: Item<DelayedCall>) -> Result {
 #[inline(always)]
 pub fn cancel_quickly(timer: Item<DelayedCall>) -> Option<()> {
     let (reactor, place) = (timer.root_body(), Place::of(timer));
-    if !place.waits() || !place.is_plain() {
+    if !place.is_plain() {
         return None;
     }
     if place.is_in_bucket() {

@@ -37,7 +37,7 @@ impl Place {
     const BUCKET_SHIFT: u32 = POSITION_BITS + 2;
     /// The deadline is a delay that counts from the next reading of the clock.
     const STAGED: u32 = 1 << (POSITION_BITS + 1);
-    /// It has no scope, and owns nothing.
+    /// It has no scope, owns nothing, and waits.
     const IS_PLAIN: u32 = 1 << POSITION_BITS;
 
     /// In no bucket, and plain.
@@ -129,8 +129,9 @@ struct Filed {
 #[derive(Default)]
 struct Bucket {
     timers: Vec<Filed>,
-    /// Entries whose timer is elsewhere or over.
-    gone: usize,
+    /// Entries whose timer is elsewhere or over, and how many of them there may be before it is seen whether too many.
+    gone: u32,
+    may_go: u32,
 }
 
 /// A timer that is to come after `delay` from the next reading of the clock, whatever it was before.
@@ -185,6 +186,11 @@ pub struct Wheel {
 #[inline(always)]
 fn tick_of(deadline: u64) -> u64 {
     deadline >> TICK_BITS
+}
+
+/// How many of a bucket's entries may be gone: three quarters.
+fn may_go(entries: usize) -> u32 {
+    (entries / 4 * 3).max(64) as u32
 }
 
 /// A list that has been gone through, kept for its memory unless that is much.
@@ -343,10 +349,9 @@ impl Wheel {
     /// Notes that a timer in a bucket is over, unless the bucket should be swept.
     #[inline(always)]
     pub fn take_out_quickly(&mut self, place: Place) -> Option<()> {
-        let bucket = self.buckets.get_mut(place.bucket() as usize)?;
-        let swept = bucket.gone + 1 >= 64 && (bucket.gone + 1) * 4 > bucket.timers.len() * 3;
-        bucket.gone += usize::from(!swept);
-        (!swept).then_some(())
+        let bucket = self.buckets.get_mut(place.bucket() as usize).filter(|bucket| bucket.gone < bucket.may_go)?;
+        bucket.gone += 1;
+        Some(())
     }
 
     /// Takes a timer out of its bucket; those in none are told apart by their state when they come up.
@@ -357,18 +362,21 @@ impl Wheel {
             return;
         }
         place.moved(NOWHERE, 0).set(timer);
-        let bucket = &mut self.buckets[place.bucket() as usize];
-        bucket.gone += 1;
-        if bucket.gone >= 64 && bucket.gone * 4 > bucket.timers.len() * 3 {
-            self.sweep(place.bucket());
+        if self.take_out_quickly(place).is_none() {
+            self.see_to_gaps(place.bucket());
         }
     }
 
-    /// Closes the gaps of a bucket, so that timers that are always cancelled take no memory.
+    /// One more entry is gone. If most are, closes the gaps, so that timers that are always cancelled take no memory.
     #[cold]
     #[inline(never)]
-    fn sweep(&mut self, number: u32) {
+    fn see_to_gaps(&mut self, number: u32) {
         let bucket = &mut self.buckets[number as usize];
+        bucket.gone += 1;
+        bucket.may_go = may_go(bucket.timers.len());
+        if bucket.gone <= bucket.may_go {
+            return;
+        }
         let mut kept = 0;
         for at in 0..bucket.timers.len() {
             let filed = bucket.timers[at];
@@ -381,6 +389,7 @@ impl Wheel {
         bucket.timers.truncate(kept);
         bucket.timers.shrink_to(kept * 2);
         bucket.gone = 0;
+        bucket.may_go = may_go(kept);
         if kept == 0 && number < BEYOND {
             self.occupied[(number >> LEVEL_BITS) as usize] &= !(1 << (number & 63));
         }
@@ -500,7 +509,7 @@ impl Wheel {
     fn empty(&mut self, number: u32) {
         let bucket = &mut self.buckets[number as usize];
         let timers = std::mem::take(&mut bucket.timers);
-        bucket.gone = 0;
+        (bucket.gone, bucket.may_go) = (0, 0);
         if number < BEYOND {
             self.occupied[(number >> LEVEL_BITS) as usize] &= !(1 << (number & 63));
         }
