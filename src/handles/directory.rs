@@ -38,6 +38,8 @@ pub(super) struct Entry {
 pub(super) struct Directory {
     /// The first entries name no segment: their page says whether the process has forked.
     entries: [Entry; SEGMENTS],
+    /// Where each segment is, once more: who follows numbers rather than handles finds more of these in the cache.
+    bases: [AtomicPtr<u8>; SEGMENTS],
     /// Free segments by kind: a stack, its top tagged against reuse in between.
     free: [AtomicU64; KINDS],
 }
@@ -54,6 +56,7 @@ static DIRECTORY: Directory = Directory {
             busy: AtomicU8::new(0),
         }
     }; SEGMENTS],
+    bases: [const { AtomicPtr::new(std::ptr::null_mut()) }; SEGMENTS],
     free: [const { AtomicU64::new(0) }; KINDS],
 };
 
@@ -67,6 +70,12 @@ static PREPARED: AtomicU8 = AtomicU8::new(0);
 #[inline(always)]
 pub(super) fn entry_of(index: u32) -> &'static Entry {
     &DIRECTORY.entries[(index >> SLOT_BITS) as usize & (SEGMENTS - 1)]
+}
+
+/// Where the segment is that an index leads to.
+#[inline(always)]
+pub(super) fn base_of(index: u32) -> *mut u8 {
+    DIRECTORY.bases[(index >> SLOT_BITS) as usize & (SEGMENTS - 1)].load(Ordering::Relaxed)
 }
 
 /// The kind of the segment that an index leads to, as a number.
@@ -242,6 +251,9 @@ extern "C" fn wipe() {
         entry.owner.store(NOBODY, Ordering::Relaxed);
         entry.base.store(std::ptr::null_mut(), Ordering::Relaxed);
     }
+    for base in &DIRECTORY.bases[..=count.min(SEGMENTS - 1)] {
+        base.store(std::ptr::null_mut(), Ordering::Relaxed);
+    }
     for top in &DIRECTORY.free {
         top.store(0, Ordering::Relaxed);
     }
@@ -278,6 +290,7 @@ pub(super) fn claim(kind: Kind, make: impl FnOnce() -> Option<*mut u8>) -> Resul
     let number = number.map_err(|_| Status::ERR_LIMIT.because("no more handles: all segments are in use"))? + 1;
     let entry = &DIRECTORY.entries[number as usize];
     entry.kind.store(kind as u32, Ordering::Relaxed);
+    DIRECTORY.bases[number as usize].store(base, Ordering::Relaxed);
     entry.base.store(base, Ordering::Release);
     Ok((number, true))
 }

@@ -1,7 +1,7 @@
 //! Slots: typed, made once, reused for ever. A reference into one is valid for the life of the process; whether it
 //! still is the same thing is told by the generation.
 
-use super::directory::{self, Access, Entry, SLOT_BITS, claim, disown, entry_of, own, parts};
+use super::directory::{self, Access, Entry, SLOT_BITS, base_of, claim, disown, entry_of, own, parts};
 use super::foreign::Word;
 use super::{KINDS, Kind};
 use crate::status::{Result, Status};
@@ -92,7 +92,7 @@ impl<T: Body> Item<T> {
     /// The slot with this number, as it is now.
     #[inline(always)]
     fn now_at(index: u32) -> Item<T> {
-        let slot = slot_at::<T>(entry_of(index), index);
+        let slot = slot_at::<T>(index);
         Item { slot, word: directory::token(index, slot.generation.get()) }
     }
 
@@ -105,7 +105,7 @@ impl<T: Body> Item<T> {
     /// The part that is kept apart.
     #[inline(always)]
     pub fn beside(self) -> &'static T::Beside {
-        let place = beside_at::<T>(entry_of(self.index()), self.index());
+        let place = beside_at::<T>(self.index());
         // SAFETY: it was written together with the body, and like that is never dropped or moved.
         unsafe { (*place.get()).assume_init_ref() }
     }
@@ -160,13 +160,13 @@ impl<T: Body> Item<T> {
     /// Asks the processor to fetch the slot with this number.
     #[inline(always)]
     pub fn prefetch(index: u32) {
-        crate::platform::prefetch(std::ptr::from_ref(slot_at::<T>(entry_of(index), index)));
+        crate::platform::prefetch(std::ptr::from_ref(slot_at::<T>(index)));
     }
 
     /// The same for what is beside it, up to this many bytes, which two cache lines may share.
     #[inline(always)]
     pub fn prefetch_beside(index: u32, bytes: usize) {
-        let place = std::ptr::from_ref(beside_at::<T>(entry_of(index), index)).cast::<u8>();
+        let place = std::ptr::from_ref(beside_at::<T>(index)).cast::<u8>();
         crate::platform::prefetch(place);
         if bytes > align_of::<T::Beside>() {
             crate::platform::prefetch(place.wrapping_add(bytes - 1));
@@ -185,30 +185,33 @@ fn number_of(index: u32) -> usize {
 }
 
 #[inline(always)]
-fn beside_at<T: Body>(entry: &'static Entry, index: u32) -> &'static UnsafeCell<MaybeUninit<T::Beside>> {
-    let base = entry.base.load(Ordering::Relaxed);
-    // SAFETY: as in `slot_at`; behind the slots a segment has as many of these, which the memory is large enough for.
+fn beside_at<T: Body>(index: u32) -> &'static UnsafeCell<MaybeUninit<T::Beside>> {
+    let base = base_of(index);
+    // SAFETY: as in `slot_in`; behind the slots a segment has as many of these, which the memory is large enough for.
     unsafe { &*base.add(beside_offset::<T>()).cast::<UnsafeCell<MaybeUninit<T::Beside>>>().add(number_of(index)) }
 }
 
 #[inline(always)]
-fn slot_at<T: Body>(entry: &'static Entry, index: u32) -> &'static Slot<T> {
-    let base = entry.base.load(Ordering::Relaxed).cast::<Slot<T>>();
+fn slot_at<T: Body>(index: u32) -> &'static Slot<T> {
+    slot_in(base_of(index), index)
+}
+
+#[inline(always)]
+fn slot_in<T: Body>(base: *mut u8, index: u32) -> &'static Slot<T> {
     debug_assert!(!base.is_null());
     // SAFETY: callers have checked the kind, or hold an index that was given out for T, so the segment is an array of
     // T::SLOTS slots of T; an index was given out only below that, and random ones are checked by `find`.
-    unsafe { &*base.add(number_of(index)) }
+    unsafe { &*base.cast::<Slot<T>>().add(number_of(index)) }
 }
 
 /// Makes a slot that was never used one that can be.
 fn write_default<T: Body>(index: u32) {
-    let entry = entry_of(index);
-    let slot = slot_at::<T>(entry, index);
+    let slot = slot_at::<T>(index);
     debug_assert!(slot.generation.get() == 0);
     // SAFETY: a generation of zero means never used, so nobody has an item of the slot or of what is beside it.
     unsafe {
         (*slot.body.get()).write(T::default());
-        (*beside_at::<T>(entry, index).get()).write(T::Beside::default());
+        (*beside_at::<T>(index).get()).write(T::Beside::default());
     }
 }
 
@@ -219,7 +222,7 @@ fn find<T: Body>(word: Word) -> Option<(Item<T>, &'static Entry)> {
     if !entry.is_mine(T::KIND) || number_of(index) >= T::SLOTS as usize {
         return None;
     }
-    let slot = slot_at::<T>(entry, index);
+    let slot = slot_in::<T>(entry.base.load(Ordering::Relaxed), index);
     (slot.generation.get() == generation && generation & 1 == 1).then_some((Item { slot, word }, entry))
 }
 
@@ -303,7 +306,7 @@ impl Pools {
 
     #[inline(always)]
     fn take<T: Body>(shelf: &Shelf, index: u32) -> Item<T> {
-        let slot = slot_at::<T>(entry_of(index), index);
+        let slot = slot_at::<T>(index);
         shelf.free.set(slot.link.get());
         shelf.alive.set(shelf.alive.get() + 1);
         let generation = slot.generation.get() + 1;
@@ -338,7 +341,7 @@ impl Pools {
         let end = shelf.fresh_end.get().min(first + 64);
         for index in (first..end).rev() {
             write_default::<T>(index);
-            slot_at::<T>(entry_of(index), index).link.set(shelf.free.get());
+            slot_at::<T>(index).link.set(shelf.free.get());
             shelf.free.set(index);
         }
         shelf.fresh.set(end);
@@ -357,10 +360,10 @@ impl Pools {
                 T::end(item);
             }
         }));
-        shelf.generation.set(Some(|index| slot_at::<T>(entry_of(index), index).generation.get()));
+        shelf.generation.set(Some(|index| slot_at::<T>(index).generation.get()));
         shelf.retire.set(Some(|number| {
             for index in (number << SLOT_BITS)..((number << SLOT_BITS) + T::SLOTS) {
-                let generation = &slot_at::<T>(entry_of(index), index).generation;
+                let generation = &slot_at::<T>(index).generation;
                 generation.set(generation.get() + (generation.get() & 1));
             }
         }));
@@ -373,7 +376,7 @@ impl Pools {
             return Ok(());
         }
         for index in (first..first + T::SLOTS).rev() {
-            let slot = slot_at::<T>(entry_of(index), index);
+            let slot = slot_at::<T>(index);
             if slot.generation.get() == 0 {
                 write_default::<T>(index);
             }
@@ -522,7 +525,7 @@ pub fn root<T: Body<Root = T>>(pools: impl Fn(&T) -> &Pools) -> Result<Item<T>> 
     loop {
         let (number, _) = claim(T::KIND, || make_segment::<T>(0))?;
         let index = number << SLOT_BITS;
-        let slot = slot_at::<T>(entry_of(index), index);
+        let slot = slot_at::<T>(index);
         if slot.generation.get() == 0 {
             write_default::<T>(index);
         }
@@ -544,7 +547,7 @@ pub fn adopt<T: Body<Root = T>>(word: Word, is_idle: impl FnOnce(&T) -> bool) ->
     directory::check_any_thread(word, T::KIND)?;
     let (index, generation) = parts(word).ok_or(Status::ERR_INVALID_HANDLE)?;
     directory::adopt(word, || {
-        let slot = slot_at::<T>(entry_of(index), index);
+        let slot = slot_at::<T>(index);
         slot.generation.get() == generation && is_idle(&Item { slot, word })
     })
 }

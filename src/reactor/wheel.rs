@@ -519,8 +519,9 @@ impl Wheel {
                 Timer::prefetch(ahead.timer);
             }
             if let Some(timer) = timer_in(*filed, number, at) {
-                // In a bucket of the wheel the higher bits are all the same.
-                let tick = if number < BEYOND { above | u64::from(filed.tick) } else { tick_of(deadline_of(timer)) };
+                // In a bucket of the wheel the higher bits are all the same. A far entry may be another timer's.
+                let known = number < BEYOND && at < FAR as usize;
+                let tick = if known { above | u64::from(filed.tick) } else { tick_of(deadline_of(timer)) };
                 self.file(timer, Place::of(timer), tick);
             }
         }
