@@ -95,9 +95,11 @@ impl Driver for MioDriver {
         platform::monotonic_nanoseconds()
     }
 
-    fn poll(&self, wait: Option<Duration>, ready: &mut Vec<Ready>) -> Result {
+    fn poll(&self, wait: Option<u64>, ready: &mut Vec<Ready>) -> Result {
         let mut events = self.events.borrow_mut();
+        let wait = wait.map(Duration::from_nanos);
         match self.poll.borrow_mut().poll(&mut events, wait) {
+            Ok(()) if events.is_empty() => return Ok(()),
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(os_error("polling", &error)),
@@ -173,13 +175,13 @@ impl Driver for MioDriver {
         Err(Status::ERR_NOT_SUPPORTED.because("there is no descriptor behind a reactor on Windows"))
     }
 
-    fn arm(&self, wait: Option<Duration>) {
+    fn arm(&self, wait: Option<u64>) {
         #[cfg(target_os = "linux")]
         if let Some(timer) = self.timer.get() {
             timer.set(wait);
         }
         #[cfg(not(target_os = "linux"))]
-        if wait.is_some_and(|wait| wait.is_zero()) {
+        if wait == Some(0) {
             let _ = self.waker.wake();
         }
     }

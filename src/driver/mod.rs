@@ -11,7 +11,6 @@ use crate::handles::Word;
 use crate::platform::Socket;
 use crate::status::Result;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What a watcher is told, and what it asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -66,8 +65,8 @@ pub type Waker = Arc<dyn Fn() + Send + Sync>;
 pub trait Driver {
     /// The monotonic time in nanoseconds.
     fn now(&self) -> u64;
-    /// Waits at most `wait` (None: without limit) and adds what became ready. Interrupted waits end early and are no error.
-    fn poll(&self, wait: Option<Duration>, ready: &mut Vec<Ready>) -> Result;
+    /// Waits at most `wait` nanoseconds (None: without limit) and adds what became ready. Interrupted waits end early and are no error.
+    fn poll(&self, wait: Option<u64>, ready: &mut Vec<Ready>) -> Result;
     /// What ends a wait from another thread.
     fn waker(&self) -> Waker;
     /// Reports readiness of `socket` once for each edge, under `key`.
@@ -78,8 +77,8 @@ pub trait Driver {
     fn unwatch(&self, socket: Socket) -> Result;
     /// A descriptor that is readable when a poll would find something.
     fn backend(&self) -> Result<Socket>;
-    /// Makes the backend readable after `wait`; None: not by time.
-    fn arm(&self, wait: Option<Duration>);
+    /// Makes the backend readable after `wait` nanoseconds; None: not by time.
+    fn arm(&self, wait: Option<u64>);
     /// Whether a poll of a simulated driver would find something; real ones are polled to find out.
     fn would_report(&self) -> bool {
         false

@@ -9,7 +9,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Made-up descriptors start here: no real one is as high.
 const FIRST_DESCRIPTOR: Socket = 1 << 24;
@@ -138,7 +137,7 @@ impl Driver for SimulatedDriver {
         self.world.now()
     }
 
-    fn poll(&self, _wait: Option<Duration>, ready: &mut Vec<Ready>) -> Result {
+    fn poll(&self, _wait: Option<u64>, ready: &mut Vec<Ready>) -> Result {
         for descriptor in self.world.descriptors.borrow_mut().values_mut() {
             if let Some(one) = due(descriptor, self.number) {
                 ready.push(one);
@@ -180,7 +179,7 @@ impl Driver for SimulatedDriver {
         Err(Status::ERR_NOT_SUPPORTED.because("a simulated reactor has no descriptor"))
     }
 
-    fn arm(&self, _wait: Option<Duration>) {}
+    fn arm(&self, _wait: Option<u64>) {}
 
     fn world(&self) -> Option<&World> {
         Some(&self.world)

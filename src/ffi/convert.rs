@@ -97,8 +97,11 @@ fn bad_delay(name: &str, seconds: f64) -> Status {
 }
 
 /// A wait in nanoseconds; None for INFINITY, and for what nobody lives to see the end of.
+#[inline(always)]
 pub fn wait(name: &str, seconds: f64) -> Result<Option<u64>> {
     match seconds {
+        // No arithmetic for those that never wait.
+        0.0 => Ok(Some(0)),
         0.0..=1e9 => Ok(Some(nanoseconds(seconds))),
         1e9.. => Ok(None),
         _ => Err(invalid(format_args!("{name} is {seconds:?}; it must be 0 or more, or INFINITY"))),

@@ -10,7 +10,6 @@ use crate::handles::{Kind, Word};
 use crate::reactor::hooks::Hooks;
 use crate::reactor::{self, Limits, ReactorItem, Seam, State, close, posts, run};
 use crate::status::{Result, Status};
-use std::time::Duration;
 
 /// Makes a reactor of the calling thread, with the default options.
 ///
@@ -126,7 +125,7 @@ pub extern "C" fn lariat_reactor_run_frame(reactor: *mut lariat_reactor, budget_
 pub extern "C" fn lariat_reactor_iterate(reactor: *mut lariat_reactor, max_wait_seconds: f64) -> lariat_status {
     guard::on(reactor, |reactor| {
         let wait = convert::wait("max_wait_seconds", max_wait_seconds)?;
-        run::iterate(reactor, wait.map(Duration::from_nanos))
+        run::iterate(reactor, wait)
     })
 }
 

@@ -1,7 +1,6 @@
 //! Unix: memory that fork wipes, the barrier for all threads, descriptors.
 
 use std::io;
-use std::time::Duration;
 
 /// A descriptor, as the platform names it.
 pub type Socket = libc::c_int;
@@ -150,10 +149,11 @@ impl KernelTimer {
         self.0.as_raw_fd()
     }
 
-    /// Due once after `wait`; None clears it.
-    pub fn set(&self, wait: Option<Duration>) {
-        let wait = wait.map_or(Duration::ZERO, |wait| wait.max(Duration::from_nanos(1)));
-        let once = libc::timespec { tv_sec: wait.as_secs() as libc::time_t, tv_nsec: wait.subsec_nanos() as _ };
+    /// Due once after `wait` nanoseconds; None clears it.
+    pub fn set(&self, wait: Option<u64>) {
+        let wait = wait.map_or(0, |wait| wait.max(1));
+        let (seconds, nanoseconds) = (wait / 1_000_000_000, wait % 1_000_000_000);
+        let once = libc::timespec { tv_sec: seconds as libc::time_t, tv_nsec: nanoseconds as _ };
         let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         let spec = libc::itimerspec { it_interval: never, it_value: once };
         // SAFETY: the descriptor is ours and open; the new value lives for the call, the old one is not asked for.

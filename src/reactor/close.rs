@@ -77,7 +77,7 @@ fn wipe(reactor: &Reactor) {
     reactor.entered.take();
     reactor.scope.set(0);
     reactor.manual.set(None);
-    reactor.now.set(0);
+    reactor.now.set(None);
     reactor.stop_requested.set(false);
     reactor.crash_requested.set(false);
     reactor.embedded.set(false);

@@ -105,8 +105,8 @@ pub struct Reactor {
     driver: RefCell<Option<Rc<dyn Driver>>>,
     /// The time of a manual clock.
     manual: Cell<Option<u64>>,
-    /// The clock as it was read last.
-    now: Cell<u64>,
+    /// The clock as the turn read it; None: nothing in the turn has needed it.
+    now: Cell<Option<u64>>,
     state: Cell<State>,
     stop_requested: Cell<bool>,
     crash_requested: Cell<bool>,
@@ -169,7 +169,6 @@ pub fn open(seam: Seam, limits: Limits, hooks: Hooks) -> Result<ReactorItem> {
     // A manual clock starts at zero, as Twisted's does.
     let now = if matches!(seam, Seam::Manual) { 0 } else { driver.now() };
     reactor.manual.set(matches!(seam, Seam::Manual).then_some(now));
-    reactor.now.set(now);
     let started = wheel.start(now);
     *reactor.timers.borrow_mut() = wheel;
     let waker = driver.waker();
@@ -259,7 +258,7 @@ impl Reactor {
         self.depth.load(Ordering::Relaxed)
     }
 
-    /// Whether a turn is in progress: then the clock was read at its beginning.
+    /// Whether a turn is in progress: then what is scheduled counts from the clock's next reading.
     #[inline]
     pub fn is_turning(&self) -> bool {
         self.turning.get()
@@ -277,13 +276,18 @@ impl Reactor {
         match (self.manual.get(), &*self.driver.borrow()) {
             (Some(now), _) => now,
             (None, Some(driver)) => driver.now(),
-            (None, None) => self.now.get(),
+            (None, None) => self.now.get().unwrap_or_default(),
         }
     }
 
-    /// The time when the turn last read the clock; before a turn, now.
+    /// The time when the turn read the clock, which it does at its beginning or when first asked; before a turn, now.
     pub fn turn_time(&self) -> u64 {
-        if self.is_turning() { self.now.get() } else { self.read_clock() }
+        if !self.is_turning() {
+            return self.read_clock();
+        }
+        let now = self.now.get().unwrap_or_else(|| self.read_clock());
+        self.now.set(Some(now));
+        now
     }
 
     /// Its limits.

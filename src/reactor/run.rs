@@ -5,7 +5,6 @@ use super::{Reactor, ReactorItem, State, soon};
 use crate::handles::{Item, Kind};
 use crate::platform::{self, Socket};
 use crate::status::{Result, Status};
-use std::time::Duration;
 
 /// Turns at one instant before a clock that is moved by hand or by a simulation goes on: a call that adds itself again
 /// with no delay must not hold it up.
@@ -20,10 +19,15 @@ fn check_can_run(reactor: ReactorItem) -> Result {
 }
 
 /// Fires the start-up triggers unless it has started.
+#[inline]
 pub(super) fn start(reactor: ReactorItem) {
-    if reactor.state.get() != State::Idle {
-        return;
+    if reactor.state.get() == State::Idle {
+        start_up(reactor);
     }
+}
+
+#[cold]
+fn start_up(reactor: ReactorItem) {
     reactor.stopped_between.set(false);
     reactor.was_started.set(true);
     reactor.state.set(State::Starting);
@@ -59,15 +63,19 @@ pub fn stopped(reactor: ReactorItem) {
 }
 
 /// What the turn was asked to do at its end.
+#[inline]
 pub(super) fn end_of_turn(reactor: ReactorItem) {
-    reactor.ends_turn.set(true);
-    stop_if_asked(reactor);
-    reactor.ends_turn.set(false);
+    if reactor.stop_requested.get() || reactor.crash_requested.get() {
+        reactor.ends_turn.set(true);
+        stop_if_asked(reactor);
+        reactor.ends_turn.set(false);
+    }
     if reactor.embedded.get() {
         arm_backend(&reactor);
     }
 }
 
+#[cold]
 fn stop_if_asked(reactor: ReactorItem) {
     if reactor.crash_requested.replace(false) {
         reactor.stop_requested.set(false);
@@ -112,15 +120,15 @@ pub fn run_until_idle(reactor: ReactorItem) -> Result {
     Ok(())
 }
 
-/// One turn that waits at most `wait` (None: no limit).
-pub fn iterate(reactor: ReactorItem, wait: Option<Duration>) -> Result<Status> {
+/// One turn that waits at most `wait` nanoseconds (None: no limit).
+pub fn iterate(reactor: ReactorItem, wait: Option<u64>) -> Result<Status> {
     one_turn(reactor, How { wait, budget_end: None, until_idle: false })
 }
 
 /// One turn that does not wait and starts nothing after `budget` nanoseconds.
 pub fn run_frame(reactor: ReactorItem, budget: u64) -> Result<Status> {
     let budget_end = Some(platform::monotonic_nanoseconds().saturating_add(budget));
-    one_turn(reactor, How { wait: Some(Duration::ZERO), budget_end, until_idle: false })
+    one_turn(reactor, How { wait: Some(0), budget_end, until_idle: false })
 }
 
 fn one_turn(reactor: ReactorItem, how: How) -> Result<Status> {
@@ -132,7 +140,7 @@ fn one_turn(reactor: ReactorItem, how: How) -> Result<Status> {
     if reactor.embedded.get() {
         reactor.threads.awake();
     }
-    if reactor.is_simulated() && how.wait != Some(Duration::ZERO) {
+    if reactor.is_simulated() && how.wait != Some(0) {
         super::simulation::wait_for_work(reactor, how.wait)?;
     }
     let status = turn(reactor, how)?;
@@ -197,13 +205,18 @@ impl Item<Reactor> {
     /// Whether anything is there to be waited for.
     pub(super) fn has_work_later(self) -> bool {
         let jobs = self.above.jobs.get().is_some_and(|jobs| jobs(self).0 != 0);
-        let timers = self.pools.alive(Kind::DelayedCall) != 0;
-        let timers = timers && (self.manual.get().is_none() || self.has_timer_due());
+        let timers = self.has_timers() && (self.manual.get().is_none() || self.has_timer_due());
         timers || jobs || self.watches_something()
     }
 }
 
 impl Reactor {
+    /// Whether a delayed call waits.
+    #[inline]
+    pub(super) fn has_timers(&self) -> bool {
+        self.pools.alive(Kind::DelayedCall) != 0
+    }
+
     /// The earliest deadline of a timer, staged ones filed first.
     pub(super) fn next_timer(&self) -> Option<u64> {
         let now = self.read_clock();
@@ -243,6 +256,6 @@ pub fn backend(reactor: ReactorItem) -> Result<Socket> {
 /// Makes the backend descriptor readable when the next turn has something to do.
 pub(super) fn arm_backend(reactor: &Reactor) {
     let idle = reactor.threads.prepare_sleep();
-    let wait = if idle { reactor.next_deadline().map(Duration::from_nanos) } else { Some(Duration::ZERO) };
+    let wait = if idle { reactor.next_deadline() } else { Some(0) };
     reactor.driver().arm(wait);
 }

@@ -9,7 +9,6 @@ use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 /// Turns at one instant before the clock goes on all the same.
 const TURNS_AT_AN_INSTANT: u32 = 1000;
@@ -176,12 +175,12 @@ pub(super) fn run_reactor_until_idle(reactor: ReactorItem) -> Result {
     Ok(())
 }
 
-/// Drives the simulation until this reactor has something to do, no longer than `wait` of its time.
-pub(super) fn wait_for_work(reactor: ReactorItem, wait: Option<Duration>) -> Result {
+/// Drives the simulation until this reactor has something to do, no longer than `wait` nanoseconds of its time.
+pub(super) fn wait_for_work(reactor: ReactorItem, wait: Option<u64>) -> Result {
     let simulation = simulation_of(reactor)?;
     let _running = Running::start(simulation)?;
     let world = simulation.world();
-    let limit = wait.map_or(u64::MAX, |wait| world.now().saturating_add(wait.as_nanos() as u64));
+    let limit = wait.map_or(u64::MAX, |wait| world.now().saturating_add(wait));
     while !reactor.is_due() {
         if !step(simulation, limit)? {
             if limit < u64::MAX {

@@ -53,6 +53,7 @@ impl Soon {
     }
 
     /// Whether this turn has calls left to make.
+    #[inline]
     pub fn is_running(&self) -> bool {
         self.next.get() < self.running.borrow().len()
     }

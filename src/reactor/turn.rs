@@ -7,17 +7,13 @@ use crate::platform;
 use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
-use std::time::Duration;
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Phase {
     #[default]
     Begin,
-    Threads,
-    Soon,
-    Timers,
-    Poll,
-    Ready,
+    BeforePoll,
+    AfterPoll,
 }
 
 /// Where the turn is.
@@ -31,8 +27,8 @@ pub struct Turn {
 /// How a turn is made.
 #[derive(Clone, Copy)]
 pub struct How {
-    /// The longest wait for something to happen; None: no limit.
-    pub wait: Option<Duration>,
+    /// The longest wait for something to happen, in nanoseconds; None: no limit.
+    pub wait: Option<u64>,
     /// The monotonic time at which no further item is started; the first always is.
     pub budget_end: Option<u64>,
     /// Without a wait when nothing is left that could call back.
@@ -41,7 +37,7 @@ pub struct How {
 
 impl How {
     /// A turn that does not wait.
-    pub const AT_ONCE: How = How { wait: Some(Duration::ZERO), budget_end: None, until_idle: false };
+    pub const AT_ONCE: How = How { wait: Some(0), budget_end: None, until_idle: false };
 
     fn is_spent(self) -> bool {
         self.budget_end.is_some_and(|end| platform::monotonic_nanoseconds() >= end)
@@ -64,6 +60,7 @@ impl Reactor {
 }
 
 /// Makes a turn, or what the budget allows of it: `LARIAT_MORE` when something is left over.
+#[inline]
 pub fn turn(reactor: ReactorItem, how: How) -> Result<Status> {
     let _out = reactor.call_out();
     reactor.turning.set(true);
@@ -80,38 +77,54 @@ pub fn turn(reactor: ReactorItem, how: How) -> Result<Status> {
     Ok(Status::OK)
 }
 
+#[inline]
 fn phases(reactor: ReactorItem, how: How) -> Result<Status> {
-    let phase = &reactor.turn.phase;
-    loop {
-        let (next, more) = match phase.get() {
-            Phase::Begin => {
-                reactor.threads.begin_drain();
-                reactor.soon.begin();
-                // What the calls of this turn schedule waits for the next one.
-                reactor.now.set(reactor.read_clock());
-                reactor.timers.borrow_mut().expire(reactor.now.get());
-                (Phase::Threads, false)
-            }
-            Phase::Threads => (Phase::Soon, items(reactor, how, c"call from a thread", run_posted)),
-            Phase::Soon => (Phase::Timers, items(reactor, how, c"call_soon call", run_soon)),
-            Phase::Timers => (Phase::Poll, items(reactor, how, c"delayed call", run_timer)),
-            Phase::Poll => {
-                poll(reactor, how)?;
-                (Phase::Ready, false)
-            }
-            Phase::Ready if items(reactor, how, c"readiness callback", run_ready) => (Phase::Ready, true),
-            Phase::Ready => {
-                reactor.turn.ready.borrow_mut().clear();
-                reactor.turn.next_ready.set(0);
-                phase.set(Phase::Begin);
-                return Ok(Status::OK);
-            }
-        };
-        if more || reactor.is_poisoned() {
+    let turn = &reactor.turn;
+    if turn.phase.get() == Phase::Begin {
+        reactor.threads.begin_drain();
+        reactor.soon.begin();
+        expire(reactor);
+        turn.phase.set(Phase::BeforePoll);
+    }
+    if turn.phase.get() == Phase::BeforePoll {
+        // What an earlier frame of this turn has made is not found a second time.
+        let more = (reactor.threads.is_draining() && items(reactor, how, c"call from a thread", run_posted))
+            || (reactor.soon.is_running() && items(reactor, how, c"call_soon call", run_soon))
+            || (reactor.now.get().is_some() && items(reactor, how, c"delayed call", run_timer));
+        if more {
             return Ok(Status::MORE);
         }
-        phase.set(next);
+        poll(reactor, how)?;
+        turn.phase.set(Phase::AfterPoll);
     }
+    if !turn.ready.borrow().is_empty() {
+        if items(reactor, how, c"readiness callback", run_ready) {
+            return Ok(Status::MORE);
+        }
+        turn.ready.borrow_mut().clear();
+        turn.next_ready.set(0);
+    }
+    turn.phase.set(Phase::Begin);
+    Ok(Status::OK)
+}
+
+/// Sorts in the timers that are due: what the calls of this turn schedule waits for the next one. Where no timer waits
+/// the clock is not read until someone asks; one that may stand still costs nothing, and old entries are let go of.
+#[inline]
+fn expire(reactor: ReactorItem) {
+    let stands_still = reactor.manual.get().is_some() || reactor.is_simulated();
+    if !reactor.has_timers() && !stands_still && !reactor.timers.borrow().has_staged() {
+        reactor.now.set(None);
+        return;
+    }
+    expire_timers(reactor);
+}
+
+#[inline(never)]
+fn expire_timers(reactor: ReactorItem) {
+    let now = reactor.read_clock();
+    reactor.now.set(Some(now));
+    reactor.timers.borrow_mut().expire(now);
 }
 
 /// Work that the present turn leaves to the next.
@@ -119,20 +132,38 @@ fn left_over(reactor: ReactorItem) -> bool {
     !reactor.soon.is_empty() || reactor.threads.has_posts()
 }
 
-/// Runs one item after the other until there are none; true if the budget ended before.
-#[inline]
+/// Runs one item after the other until there are none; true if the budget ended before, or the reactor panicked. Apart
+/// from the turn, so that one with nothing to do stays small.
+#[inline(never)]
 fn items(reactor: ReactorItem, how: How, what: &'static CStr, one: impl Fn(ReactorItem) -> bool) -> bool {
-    if how.budget_end.is_none() && reactor.limits().slow == 0 {
-        while one(reactor) && !reactor.is_poisoned() {
-            leave_scopes(reactor);
-        }
-        return false;
+    let slow = reactor.limits().slow;
+    if how.budget_end.is_some() || slow != 0 {
+        return watched_items(reactor, how, what, slow, one);
     }
+    while one(reactor) {
+        if reactor.is_poisoned() {
+            return true;
+        }
+        leave_scopes(reactor);
+    }
+    false
+}
+
+/// The same with an eye on the clock.
+fn watched_items(
+    reactor: ReactorItem,
+    how: How,
+    what: &'static CStr,
+    slow: u64,
+    one: impl Fn(ReactorItem) -> bool,
+) -> bool {
     loop {
-        let slow = reactor.limits().slow;
         let start = if slow == 0 { 0 } else { platform::monotonic_nanoseconds() };
-        if !one(reactor) || reactor.is_poisoned() {
+        if !one(reactor) {
             return false;
+        }
+        if reactor.is_poisoned() {
+            return true;
         }
         leave_scopes(reactor);
         if slow != 0 {
@@ -150,7 +181,7 @@ fn items(reactor: ReactorItem, how: How, what: &'static CStr, one: impl Fn(React
 /// Whether the present turn has another item to start.
 fn pending(reactor: ReactorItem) -> bool {
     let ready = reactor.turn.ready.borrow().len() > reactor.turn.next_ready.get();
-    let due = reactor.timers.borrow().is_due(reactor.now.get());
+    let due = reactor.now.get().is_some_and(|now| reactor.timers.borrow().is_due(now));
     ready || due || reactor.soon.is_running() || reactor.threads.has_posts()
 }
 
@@ -174,7 +205,7 @@ fn run_soon(reactor: ReactorItem) -> bool {
 
 #[inline]
 fn run_timer(reactor: ReactorItem) -> bool {
-    let due = reactor.timers.borrow_mut().next_due(reactor.now.get());
+    let due = reactor.now.get().and_then(|now| reactor.timers.borrow_mut().next_due(now));
     due.map(|timer| timers::run(reactor, timer)).is_some()
 }
 
@@ -188,65 +219,80 @@ fn run_ready(reactor: ReactorItem) -> bool {
     true
 }
 
+#[inline]
 fn poll(reactor: ReactorItem, how: How) -> Result {
-    let mut wait = wait_time(reactor, how);
-    if wait.is_none_or(|wait| !wait.is_zero()) {
-        wait = spin(reactor, wait)?;
+    match wait_time(reactor, how) {
+        Some(0) => poll_driver(&reactor, Some(0)),
+        wait => sleep(reactor, wait),
     }
-    let sleeps = wait.is_none_or(|wait| !wait.is_zero());
-    if sleeps && !reactor.threads.prepare_sleep() {
-        wait = Some(Duration::ZERO);
+}
+
+#[inline]
+fn poll_driver(reactor: &Reactor, wait: Option<u64>) -> Result {
+    // Borrowed meanwhile: a driver calls nothing back.
+    let driver = reactor.driver.borrow();
+    driver.as_ref().expect("a reactor that is open has a driver").poll(wait, &mut reactor.turn.ready.borrow_mut())
+}
+
+#[inline(never)]
+fn sleep(reactor: ReactorItem, wait: Option<u64>) -> Result {
+    let wait = spin(reactor, wait)?;
+    if wait == Some(0) || !reactor.threads.prepare_sleep() {
+        return poll_driver(&reactor, Some(0));
     }
-    let driver = reactor.driver();
-    let polled = driver.poll(wait, &mut reactor.turn.ready.borrow_mut());
-    if sleeps {
-        reactor.threads.awake();
-    }
+    let polled = poll_driver(&reactor, wait);
+    reactor.threads.awake();
     polled
 }
 
-/// How long the poll may wait; only a wait that is one needs the clock again.
-fn wait_time(reactor: ReactorItem, how: How) -> Option<Duration> {
-    let zero = Some(Duration::ZERO);
-    let limit = how.wait;
-    if limit == zero || reactor.manual.get().is_some() || reactor.is_simulated() || left_over(reactor) {
-        return zero;
+/// How long the poll may wait, in nanoseconds; only a wait that is one needs the clock again.
+#[inline]
+fn wait_time(reactor: ReactorItem, how: How) -> Option<u64> {
+    if how.wait == Some(0) { how.wait } else { longest_wait(reactor, how) }
+}
+
+fn longest_wait(reactor: ReactorItem, how: How) -> Option<u64> {
+    if reactor.manual.get().is_some() || reactor.is_simulated() || left_over(reactor) {
+        return Some(0);
     }
     if reactor.state.get() == State::Idle || (how.until_idle && !reactor.has_work_later()) {
-        return zero;
+        return Some(0);
     }
     if reactor.stop_requested.get() || reactor.crash_requested.get() || !reactor.turn.ready.borrow().is_empty() {
-        return zero;
+        return Some(0);
+    }
+    if !reactor.has_timers() {
+        return how.wait;
     }
     let now = reactor.read_clock();
     let mut wheel = reactor.timers.borrow_mut();
     wheel.settle(now);
-    let deadline = wheel.bound().map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
-    limit.into_iter().chain(deadline).min()
+    let deadline = wheel.bound().map(|deadline| deadline.saturating_sub(now));
+    how.wait.into_iter().chain(deadline).min()
 }
 
 /// Before sleeping, looks for work for as long as the options say. Returns what is left to wait.
-fn spin(reactor: ReactorItem, wait: Option<Duration>) -> Result<Option<Duration>> {
+fn spin(reactor: ReactorItem, wait: Option<u64>) -> Result<Option<u64>> {
     let longest = reactor.limits().spin;
     if longest == 0 {
         return Ok(wait);
     }
     let start = platform::monotonic_nanoseconds();
-    let end = start.saturating_add(wait.map_or(longest, |wait| longest.min(wait.as_nanos() as u64)));
-    let driver = reactor.driver();
+    let end = start.saturating_add(wait.map_or(longest, |wait| longest.min(wait)));
     loop {
         for _ in 0..64 {
             if reactor.threads.has_posts() {
-                return Ok(Some(Duration::ZERO));
+                return Ok(Some(0));
             }
             std::hint::spin_loop();
         }
-        driver.poll(Some(Duration::ZERO), &mut reactor.turn.ready.borrow_mut())?;
+        poll_driver(&reactor, Some(0))?;
+        if !reactor.turn.ready.borrow().is_empty() {
+            return Ok(Some(0));
+        }
         let now = platform::monotonic_nanoseconds();
-        if now >= end || !reactor.turn.ready.borrow().is_empty() {
-            let found = !reactor.turn.ready.borrow().is_empty();
-            let left = wait.map(|wait| wait.saturating_sub(Duration::from_nanos(now - start)));
-            return Ok(if found { Some(Duration::ZERO) } else { left });
+        if now >= end {
+            return Ok(wait.map(|wait| wait.saturating_sub(now - start)));
         }
     }
 }

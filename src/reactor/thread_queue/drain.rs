@@ -54,6 +54,13 @@ impl<M: Postable> Consumer<M> {
         }
     }
 
+    /// Whether [`pop`](Self::pop) has something to hand out.
+    #[inline]
+    pub fn is_draining(&self) -> bool {
+        self.left.get() > 0
+    }
+
+    #[inline(never)]
     fn gather(&self, shared: &Shared<M>) -> bool {
         if self.look(shared) || !shared.change(POSTED, IDLE) {
             return true;
