@@ -381,7 +381,9 @@ impl Wheel {
         for at in 0..bucket.timers.len() {
             let filed = bucket.timers[at];
             if let Some(timer) = timer_in(filed, number, at) {
-                Place::of(timer).moved(number, kept).set(timer);
+                let (before, place) = (Place::of(timer), Place::of(timer).moved(number, kept));
+                // A move that is noted still is.
+                if before.is_staged() { place.staged() } else { place }.set(timer);
                 bucket.timers[kept] = filed;
                 kept += 1;
             }
