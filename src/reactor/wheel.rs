@@ -643,7 +643,9 @@ impl Wheel {
                 best = best.into_iter().chain(self.minimum_of(bucket)).min();
             }
         }
-        best.or_else(|| self.minimum_of(BEYOND))
+        // What a bucket holds may have been moved to beyond the wheel.
+        let is_beyond = best.is_none_or(|best| self.bucket_for(tick_of(best)) == BEYOND);
+        if is_beyond { best.into_iter().chain(self.minimum_of(BEYOND)).min() } else { best }
     }
 
     fn minimum_of(&self, bucket: u32) -> Option<u64> {
@@ -651,9 +653,15 @@ impl Wheel {
         timers.filter_map(|(at, filed)| timer_in(*filed, bucket, at)).map(deadline_of).min()
     }
 
+    /// Whether something waits for the next reading of the clock.
+    #[inline(always)]
+    pub fn has_staged(&self) -> bool {
+        !self.staged.is_empty() || !self.moved.is_empty()
+    }
+
     /// Files what is staged, so that deadlines can be asked for; `now` was read after the last of it was made.
     pub fn settle(&mut self, now: u64) {
-        if !self.staged.is_empty() || !self.moved.is_empty() {
+        if self.has_staged() {
             self.stamp(now);
         }
     }
