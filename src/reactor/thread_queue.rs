@@ -2,12 +2,13 @@
 //!
 //! Each thread has a ring of its own to each reactor that it posts to, made at its first post, so that threads never
 //! contend and each keeps its order. Beside the rings stands one word, the reactor's state, and one rule: the poster
-//! pushes, then reads the state; the reactor changes the state, then looks into the rings. All four in sequentially
-//! consistent order, so at least one of the two sees the other. Hence
+//! pushes, then reads the state; the reactor takes POSTED back, then looks into the rings; each with a full fence in
+//! between, so at least one of the two sees the other. Posts are many and sleeps are few, so where the system can put a
+//! fence into all threads of the process the reactor has it put there, and a post needs none of its own. Hence
 //!
 //! - a poster that finds POSTED has nothing to do: the reactor looks into the rings at every turn, and once more after
 //!   it has taken POSTED back, which it does only when it found nothing. In a burst the word is thus only read, by all.
-//! - a poster that finds SLEEPING has to wake the reactor;
+//! - a poster that finds anything else changes it, and so learns what it is now: if SLEEPING, it wakes the reactor;
 //! - a poster that missed CLOSED was seen by the last drain. One that finds CLOSED may have been seen or not, and
 //!   learns it from what the reactor noted in the ring, under the lock that it held meanwhile.
 //!
@@ -27,7 +28,7 @@ pub use post::{Postable, Registry, Senders, post_call, post_message};
 use crate::handles::{CallFn, FreeFn, Word};
 use ring::{Padded, PopEnd, PushEnd};
 use std::sync::Arc;
-use sync::{AtomicBool, AtomicU8, Mutex, Ordering, full_fence, lock};
+use sync::{AtomicBool, AtomicU8, Mutex, Ordering, fence_is_one_sided, lock, poster_fence, reactor_fence};
 
 /// The primitives, real or modelled.
 mod sync {
@@ -47,12 +48,37 @@ mod sync {
         mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Stands between a write and a read that are both sequentially consistent. It does nothing: their order is enough,
-    /// and a fence would cost as much again. But loom takes them for release and acquire, and only knows fences.
+    /// Whether the reactor's fence reaches the posters' threads. Asked once; loom models the answer yes, as a fence of
+    /// each thread's own, which is what the system promises.
+    pub fn fence_is_one_sided() -> bool {
+        #[cfg(all(loom, test))]
+        return true;
+        #[cfg(not(all(loom, test)))]
+        {
+            static ANSWER: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+            *ANSWER.get_or_init(crate::platform::barrier_all_threads)
+        }
+    }
+
+    /// Stands between a poster's push and its reading of the state. It keeps the compiler from swapping them; the
+    /// processor is kept by the reactor's fence, or else by both being sequentially consistent.
     #[inline(always)]
-    pub fn full_fence() {
+    pub fn poster_fence() {
         #[cfg(all(loom, test))]
         loom::sync::atomic::fence(Ordering::SeqCst);
+        #[cfg(not(all(loom, test)))]
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    }
+
+    /// Stands between the reactor's change of the state, which is sequentially consistent, and its look into the rings.
+    pub fn reactor_fence(one_sided: bool) {
+        #[cfg(all(loom, test))]
+        loom::sync::atomic::fence(if one_sided { Ordering::SeqCst } else { unreachable!() });
+        // Refused from some time on, as by a sandbox, it is replaced by a wait that outlasts any delayed store.
+        #[cfg(not(all(loom, test)))]
+        if one_sided && !crate::platform::barrier_all_threads() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 }
 
@@ -116,6 +142,7 @@ struct Shared<M> {
     arrived: AtomicBool,
     /// Gone once closed, so that what it holds, a descriptor, does not live as long as the threads' ways here.
     waker: Mutex<Option<Waker>>,
+    one_sided: bool,
 }
 
 impl<M> Shared<M> {
@@ -125,6 +152,7 @@ impl<M> Shared<M> {
             arrivals: Mutex::new(Vec::new()),
             arrived: AtomicBool::new(false),
             waker: Mutex::new(Some(waker)),
+            one_sided: fence_is_one_sided(),
         }
     }
 
@@ -143,8 +171,8 @@ impl<M> Shared<M> {
     /// Tells the reactor of a push: whether it has to be woken, or that it is closed and the push was refused.
     #[inline(always)]
     fn announce(&self, end: &PushEnd<M>) -> Result<bool, Refused> {
-        full_fence();
-        let state = self.state.0.load(Ordering::SeqCst);
+        poster_fence();
+        let state = self.state.0.load(if end.one_sided() { Ordering::Relaxed } else { Ordering::SeqCst });
         if state == POSTED { Ok(false) } else { self.change_to_posted(state, end) }
     }
 
@@ -177,8 +205,21 @@ impl<M> Shared<M> {
 
     /// For the reactor: changes the state if it is `from`.
     fn change(&self, from: u8, to: u8) -> bool {
-        let changed = self.state.0.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-        full_fence();
-        changed
+        self.state.0.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// For the reactor: takes POSTED back. What was pushed by those who had found it can be seen from here on.
+    fn leave_posted(&self, to: u8) -> bool {
+        let left = self.change(POSTED, to);
+        if left {
+            reactor_fence(self.one_sided);
+        }
+        left
+    }
+
+    /// For the reactor: refuses posts.
+    fn close(&self) {
+        self.state.0.swap(CLOSED, Ordering::SeqCst);
+        reactor_fence(self.one_sided);
     }
 }

@@ -1,8 +1,8 @@
 //! The reactor's side: what was posted comes out here, one at a time.
 
 use super::ring::PopEnd;
-use super::sync::{Ordering, full_fence, lock};
-use super::{CLOSED, Call, IDLE, Item, POSTED, Postable, Refused, SLEEPING, Shared, Waker};
+use super::sync::{Ordering, lock};
+use super::{Call, IDLE, Item, POSTED, Postable, Refused, SLEEPING, Shared, Waker};
 use std::cell::{Cell, RefCell};
 use std::iter::Chain;
 use std::sync::Arc;
@@ -17,7 +17,14 @@ pub struct Consumer<M: Postable> {
     /// The ring that the present drain is at, and how many entries it has left in all.
     at: Cell<usize>,
     left: Cell<u64>,
+    /// How many entries the last drain had.
+    drained: Cell<u64>,
+    /// Looks in a row that found nothing.
+    empty_looks: Cell<u32>,
 }
+
+/// So many turns find nothing before it no longer looks at every one: to take POSTED back costs more than a look.
+const LOOKS: u32 = if cfg!(all(loom, test)) { 1 } else { 16 };
 
 impl<M: Postable> Consumer<M> {
     /// Takes posts from now on, under an id that no reactor of this process has had.
@@ -62,7 +69,9 @@ impl<M: Postable> Consumer<M> {
 
     #[inline(never)]
     fn gather(&self, shared: &Shared<M>) -> bool {
-        if self.look(shared) || !shared.change(POSTED, IDLE) {
+        let empty = if self.look(shared) { 0 } else { self.empty_looks.get() + 1 };
+        self.empty_looks.set(empty % LOOKS);
+        if empty < LOOKS || !shared.leave_posted(IDLE) {
             return true;
         }
         let found = self.look(shared);
@@ -87,6 +96,7 @@ impl<M: Postable> Consumer<M> {
         rings.retain_mut(PopEnd::refresh);
         self.left.set(rings.iter().map(PopEnd::waiting).sum());
         self.at.set(0);
+        self.drained.set(self.left.get());
         self.left.get() > 0
     }
 
@@ -104,6 +114,11 @@ impl<M: Postable> Consumer<M> {
         }
     }
 
+    /// How many the last drain had; asked again, none.
+    pub fn take_drained(&self) -> u64 {
+        self.drained.take()
+    }
+
     /// To be called before the reactor waits: false if there is something to run first. Else the next post wakes it.
     /// Twice is as good as once.
     #[must_use]
@@ -116,7 +131,7 @@ impl<M: Postable> Consumer<M> {
             return true;
         }
         // The first look leaves the state alone while posts pour in, the second is the one that counts.
-        if self.has_more(shared) || !shared.change(POSTED, SLEEPING) {
+        if self.has_more(shared) || !shared.leave_posted(SLEEPING) {
             return false;
         }
         if self.has_more(shared) {
@@ -139,8 +154,7 @@ impl<M: Postable> Consumer<M> {
         if let Some((id, shared)) = self.open.take() {
             M::registry().remove(id);
             let mut arrivals = lock(&shared.arrivals);
-            shared.state.0.swap(CLOSED, Ordering::SeqCst);
-            full_fence();
+            shared.close();
             rings.iter_mut().chain(arrivals.iter_mut()).for_each(PopEnd::seal);
             late = std::mem::take(&mut *arrivals);
             drop(arrivals);
@@ -157,7 +171,14 @@ impl<M: Postable> Consumer<M> {
 
 impl<M: Postable> Default for Consumer<M> {
     fn default() -> Self {
-        Self { open: RefCell::default(), rings: RefCell::default(), at: Cell::new(0), left: Cell::new(0) }
+        Self {
+            open: RefCell::default(),
+            rings: RefCell::default(),
+            at: Cell::new(0),
+            left: Cell::new(0),
+            drained: Cell::new(0),
+            empty_looks: Cell::new(0),
+        }
     }
 }
 

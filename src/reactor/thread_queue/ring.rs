@@ -5,7 +5,7 @@
 //! could tear one; that an entry is whole when it is read follows from `tail`, that it is read before its slot is used
 //! again from `head`.
 
-use super::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
+use super::sync::{AtomicBool, AtomicU64, Mutex, Ordering, fence_is_one_sided, lock};
 use super::{Call, Item, Refused};
 use crate::handles::{AtomicFn, AtomicWord, CallFn, FreeFn};
 use std::collections::VecDeque;
@@ -68,6 +68,8 @@ struct Ring<M> {
     sealed: AtomicU64,
     /// The messages that the slots without a function stand for.
     messages: Mutex<VecDeque<M>>,
+    /// A largest segment that the reactor has emptied, for the thread to use again.
+    spare: Mutex<Option<Arc<Segment>>>,
 }
 
 /// What can be pushed: a [`Call`], or a message in an `Option`, which is empty while the ring has it.
@@ -116,6 +118,7 @@ pub(super) struct PushEnd<M> {
     tail: u64,
     /// The segment has room for the entries before this number, as far as is known here.
     room: u64,
+    one_sided: bool,
 }
 
 impl<M> PushEnd<M> {
@@ -134,7 +137,11 @@ impl<M> PushEnd<M> {
         if self.room - self.tail >= (entries as u64 / 4).max(1) {
             return Ok(());
         }
-        let next = Segment::new((entries * 2).min(LARGEST))?;
+        let spare = if entries == LARGEST { lock(&self.ring.spare).take() } else { None };
+        let next = match spare {
+            Some(spare) => spare,
+            None => Segment::new((entries * 2).min(LARGEST))?,
+        };
         self.room = self.tail + next.slots.len() as u64;
         *lock(&self.segment.next) = Some(Arc::clone(&next));
         self.segment.end.store(self.tail, Ordering::Release);
@@ -142,12 +149,18 @@ impl<M> PushEnd<M> {
         Ok(())
     }
 
-    /// Gives the entry just written to the reactor. The store is sequentially consistent for the poster, who reads the
-    /// reactor's state next: see [`super::Shared`].
+    /// Gives the entry just written to the reactor, whose state the poster reads next.
     #[inline(always)]
     fn publish(&mut self) {
         self.tail += 1;
-        self.ring.tail.0.pushed.store(self.tail, Ordering::SeqCst);
+        let order = if self.one_sided { Ordering::Release } else { Ordering::SeqCst };
+        self.ring.tail.0.pushed.store(self.tail, order);
+    }
+
+    /// Whether the reactor's fence stands for the poster's as well.
+    #[inline(always)]
+    pub(super) fn one_sided(&self) -> bool {
+        self.one_sided
     }
 
     /// Whether the closed reactor took over the last push. For who holds the lock of its list of new rings.
@@ -223,7 +236,11 @@ impl<M> PopEnd<M> {
             return false;
         }
         let next = lock(&self.segment.next).take();
-        self.segment = next.expect("a segment has an end only when it has a next");
+        let emptied = std::mem::replace(&mut self.segment, next.expect("a segment has an end only when it has a next"));
+        if emptied.slots.len() == LARGEST {
+            emptied.end.store(NEVER, Ordering::Relaxed);
+            *lock(&self.ring.spare) = Some(emptied);
+        }
         self.stop = self.limit.min(self.segment.end.load(Ordering::Relaxed));
         true
     }
@@ -242,7 +259,9 @@ pub(super) fn ring<M>(entries: usize) -> Result<(PushEnd<M>, PopEnd<M>), Refused
         head: Padded::default(),
         sealed: AtomicU64::new(NEVER),
         messages: Mutex::new(VecDeque::new()),
+        spare: Mutex::new(None),
     });
-    let producer = PushEnd { ring: Arc::clone(&ring), segment: Arc::clone(&segment), tail: 0, room: entries as u64 };
+    let (to, room, one_sided) = (Arc::clone(&segment), entries as u64, fence_is_one_sided());
+    let producer = PushEnd { ring: Arc::clone(&ring), segment: to, tail: 0, room, one_sided };
     Ok((producer, PopEnd { ring, segment, head: 0, stop: 0, limit: 0 }))
 }
