@@ -23,7 +23,10 @@ pub extern "C" fn lariat_reactor_call_soon(
     r#fn: lariat_call_fn,
     user_data: *mut c_void,
 ) -> lariat_status {
-    call_soon(reactor, r#fn, || convert::borrowed(user_data))
+    let quickly = guard::quickly(reactor, |reactor| {
+        soon::call_soon_quickly(reactor, convert::call_fn(r#fn)?, Word::new(user_data))
+    });
+    quickly.unwrap_or_else(|| call_soon(reactor, r#fn, user_data, None))
 }
 
 /// The same as lariat_reactor_call_soon, with user_data owned by the library from here on: free_user_data(user_data)
@@ -38,7 +41,7 @@ pub extern "C" fn lariat_reactor_call_soon_full(
     user_data: *mut c_void,
     free_user_data: lariat_free_fn,
 ) -> lariat_status {
-    call_soon(reactor, r#fn, || convert::owned(user_data, free_user_data))
+    call_soon(reactor, r#fn, user_data, free_user_data)
 }
 
 /// The same as lariat_reactor_call_soon, but the next turn queues an event, LARIAT_EVENT_CALL, instead of calling.
@@ -50,9 +53,14 @@ pub extern "C" fn lariat_reactor_call_soon_event(reactor: *mut lariat_reactor, t
     guard::on(reactor, |reactor| soon::call_soon(reactor, None, convert::tag(tag)))
 }
 
-#[inline(always)]
-fn call_soon(reactor: *mut lariat_reactor, function: lariat_call_fn, data: impl FnOnce() -> Owned) -> lariat_status {
-    let data = data();
+#[inline(never)]
+fn call_soon(
+    reactor: *mut lariat_reactor,
+    function: lariat_call_fn,
+    data: *mut c_void,
+    free: lariat_free_fn,
+) -> lariat_status {
+    let data = convert::owned(data, free);
     guard::on(reactor, move |reactor| {
         let function = convert::required("fn", convert::call_fn(function))?;
         soon::call_soon(reactor, Some(function), data)

@@ -178,7 +178,7 @@ pub extern "C" fn lariat_deferred_add_both(
     both: lariat_both_fn,
     user_data: *mut c_void,
 ) -> lariat_status {
-    add_both(deferred, both, || convert::borrowed(user_data))
+    add_both(deferred, both, convert::borrowed(user_data))
 }
 
 /// The same as lariat_deferred_add_both, with user_data owned by the library from here on: freed as by
@@ -193,12 +193,10 @@ pub extern "C" fn lariat_deferred_add_both_full(
     user_data: *mut c_void,
     free_user_data: lariat_free_fn,
 ) -> lariat_status {
-    add_both(deferred, both, || convert::owned(user_data, free_user_data))
+    add_both(deferred, both, convert::owned(user_data, free_user_data))
 }
 
-#[inline(always)]
-fn add_both(deferred: *mut lariat_deferred, both: lariat_both_fn, data: impl FnOnce() -> Owned) -> lariat_status {
-    let data = data();
+fn add_both(deferred: *mut lariat_deferred, both: lariat_both_fn, data: Owned) -> lariat_status {
     guard::on(deferred, move |deferred| {
         let both = convert::required("both", convert::both_fn(both))?;
         chain::add_both(deferred, both, data)

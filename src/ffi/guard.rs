@@ -180,9 +180,6 @@ impl Answer for Text {
 
 /// A call on the thing that a handle names, by the thread of its reactor, which cannot be adopted meanwhile. What the
 /// body owns is freed before a failure is recorded, also when the handle is refused.
-///
-/// The compiler inlines a body into its panic boundary if that is its only one. So where a hot call has two forms, the
-/// function that they share is given its user data by a closure, of which each form has its own.
 #[inline(always)]
 pub fn on<H: Opaque, A: Answer>(handle: *const H, body: impl FnOnce(Item<H::Of>) -> Result<A>) -> A::C {
     let word = Word::new(handle);

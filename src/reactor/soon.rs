@@ -153,8 +153,20 @@ pub fn run(reactor: ReactorItem, call: Call) {
     }
 }
 
+/// Makes a call outside of scopes on the next turn.
+#[inline(always)]
+pub fn call_soon_quickly(reactor: ReactorItem, call: CallFn, data: Word) -> Option<()> {
+    let mut posted = reactor.soon.posted.try_borrow_mut().ok()?;
+    let waits_for_host = reactor.embedded.get() && !reactor.is_turning();
+    if posted.len() == posted.capacity() || reactor.scope.get() != 0 || waits_for_host {
+        return None;
+    }
+    reactor.check_open().ok()?;
+    posted.push(Entry::Plain(call, data));
+    Some(())
+}
+
 /// Makes the call on the next turn.
-#[inline]
 pub fn call_soon(reactor: ReactorItem, call: Option<CallFn>, data: Owned) -> Result {
     reactor.check_open()?;
     let scope = reactor.scope.get();
