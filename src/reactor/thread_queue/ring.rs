@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Entries of a ring's first segment and of its largest: powers of two. The largest still lies in a processor's own cache
 /// and costs an allocator no system call. Tiny for loom, which tries every interleaving.
 pub(super) const FIRST: usize = if cfg!(all(loom, test)) { 2 } else { 64 };
-const LARGEST: usize = if cfg!(all(loom, test)) { 4 } else { 4096 };
+const LARGEST: usize = if cfg!(all(loom, test)) { 2 } else { 4096 };
 /// No entry has this number.
 const NEVER: u64 = u64::MAX;
 
