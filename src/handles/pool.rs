@@ -481,27 +481,29 @@ impl Pools {
     }
 }
 
-/// A huge page, and how much of it is taken. Segments of kinds that have many share them.
+/// Fresh memory that segments of kinds with many are cut from, and how much of it is taken.
 static ARENA: Mutex<(AtomicPtr<u8>, usize)> = Mutex::new((AtomicPtr::new(std::ptr::null_mut()), 0));
-const HUGE: usize = 2 << 20;
+const ARENA_SIZE: usize = 2 << 20;
 
-/// From so many segments on a reactor's kind uses huge pages: until then they would be mostly empty.
+/// From so many segments on, those of a reactor's kind will be filled soon after they are made.
 const MANY: usize = 16;
 
-/// The next `size` bytes of a huge page; None where there are none.
+/// The next `size` bytes of an arena; None where there are none. Huge pages would suit the look-ups, but a fresh one can
+/// cost a virtual machine more than all that is done with it.
 fn take_of_arena(size: usize) -> Option<*mut u8> {
     let size = size.next_multiple_of(64);
-    let mut arena = ARENA.lock().ok().filter(|_| size <= HUGE)?;
-    let full = arena.0.get_mut().is_null() || arena.1 + size > HUGE;
+    let mut arena = ARENA.lock().ok().filter(|_| size <= ARENA_SIZE)?;
+    let full = arena.0.get_mut().is_null() || arena.1 + size > ARENA_SIZE;
     if full {
-        let page = crate::platform::map_huge(HUGE);
-        if page.is_null() {
+        let memory = crate::platform::map_memory(ARENA_SIZE);
+        if memory.is_null() {
             return None;
         }
-        *arena = (AtomicPtr::new(page), 0);
+        *arena = (AtomicPtr::new(memory), 0);
     }
-    // SAFETY: the page is HUGE bytes, and this part of it is within and given out once.
+    // SAFETY: the arena is ARENA_SIZE bytes, and this part of it is within and given out once.
     let part = unsafe { arena.0.get_mut().add(arena.1) };
+    crate::platform::will_write(part, size);
     arena.1 += size;
     Some(part)
 }

@@ -14,32 +14,40 @@ pub fn monotonic_nanoseconds() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// Fresh zeroed memory of `size` bytes, a power of two, aligned to its size and in huge pages if the system has them:
-/// what is reached at random then misses the address cache less. Never given back; null when there is none.
-pub fn map_huge(size: usize) -> *mut u8 {
+/// Fresh zeroed memory of `size` bytes, which costs nothing before it is used. Never given back; null where that is not
+/// to be had.
+pub fn map_memory(size: usize) -> *mut u8 {
     #[cfg(target_os = "linux")]
-    // SAFETY: a private anonymous mapping of twice the size, of which the ends that are not aligned are unmapped again.
-    unsafe {
+    {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        let start = libc::mmap(std::ptr::null_mut(), size * 2, protection, flags, -1, 0);
-        if start == libc::MAP_FAILED {
-            return std::ptr::null_mut();
-        }
-        let before = start.addr().wrapping_neg() & (size - 1);
-        let aligned = start.cast::<u8>().add(before);
-        if before != 0 {
-            libc::munmap(start, before);
-        }
-        libc::munmap(aligned.add(size).cast(), size - before);
-        libc::madvise(aligned.cast(), size, libc::MADV_HUGEPAGE);
-        aligned
+        // SAFETY: a new private anonymous mapping, wherever there is room.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED { std::ptr::null_mut() } else { start.cast() }
     }
     #[cfg(not(target_os = "linux"))]
     {
         let _ = size;
         std::ptr::null_mut()
     }
+}
+
+/// Tells the system that all of this memory is about to be written, if it wants to know: one call then does for many
+/// pages what each would trap for.
+pub fn will_write(start: *mut u8, size: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        // The page that the memory begins in is its neighbour's.
+        let (first, end) = (start.addr().next_multiple_of(PAGE), (start.addr() + size).next_multiple_of(PAGE));
+        if first < end {
+            let from = start.wrapping_add(first - start.addr());
+            // SAFETY: MADV_POPULATE_WRITE changes nothing of what is mapped, and fails for what is not, or if unknown.
+            unsafe { libc::madvise(from.cast(), end - first, libc::MADV_POPULATE_WRITE) };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, size);
 }
 
 /// Makes the memory read as zero in a child of fork, where that is to be had.

@@ -27,10 +27,13 @@ pub fn barrier_all_threads() -> bool {
     true
 }
 
-/// Not to be had here without a privilege.
-pub fn map_huge(_size: usize) -> *mut u8 {
+/// The allocator does as well here.
+pub fn map_memory(_size: usize) -> *mut u8 {
     std::ptr::null_mut()
 }
+
+/// Nothing to tell.
+pub fn will_write(_start: *mut u8, _size: usize) {}
 
 /// There are no signals to block.
 pub fn with_signals_blocked<R>(spawn: impl FnOnce() -> R) -> R {
