@@ -163,14 +163,10 @@ impl<T: Body> Item<T> {
         crate::platform::prefetch(std::ptr::from_ref(slot_at::<T>(index)));
     }
 
-    /// The same for what is beside it, up to this many bytes, which two cache lines may share.
+    /// The same for what is beside it.
     #[inline(always)]
-    pub fn prefetch_beside(index: u32, bytes: usize) {
-        let place = std::ptr::from_ref(beside_at::<T>(index)).cast::<u8>();
-        crate::platform::prefetch(place);
-        if bytes > align_of::<T::Beside>() {
-            crate::platform::prefetch(place.wrapping_add(bytes - 1));
-        }
+    pub fn prefetch_beside(index: u32) {
+        crate::platform::prefetch(beside_at::<T>(index));
     }
 }
 

@@ -72,6 +72,7 @@ pub(super) fn undo(reactor: ReactorItem) {
 fn wipe(reactor: &Reactor) {
     reactor.driver.take();
     reactor.timers.take();
+    reactor.owned.take();
     reactor.watches.clear();
     reactor.turn.clear();
     reactor.entered.take();

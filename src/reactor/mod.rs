@@ -7,6 +7,7 @@ pub mod posts;
 pub mod run;
 pub mod scopes;
 pub mod simulation;
+mod slab;
 pub mod soon;
 pub mod thread_queue;
 pub mod timers;
@@ -15,7 +16,7 @@ pub mod watch;
 mod wheel;
 
 use crate::driver::{Driver, MioDriver, SimulatedDriver};
-use crate::handles::{self, Body, Item, Kind, Pools, Word};
+use crate::handles::{self, Body, Item, Kind, Owned, Pools, Word};
 use crate::status::{Result, Status};
 use hooks::Hooks;
 use std::cell::{Cell, RefCell};
@@ -98,6 +99,8 @@ pub struct Reactor {
     depth: AtomicU32,
     turning: Cell<bool>,
     poisoned: Cell<bool>,
+    /// User data that delayed calls own.
+    owned: RefCell<slab::Slab<Owned>>,
     /// The waiting timers.
     pub timers: RefCell<wheel::Wheel>,
     soon: soon::Soon,

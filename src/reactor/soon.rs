@@ -1,5 +1,6 @@
 //! Calls for the next turn: two arrays that swap.
 
+use super::slab::Slab;
 use super::{Reactor, ReactorItem, State, events};
 use crate::handles::{CallFn, Owned, Word};
 use crate::status::{Result, Status};
@@ -31,8 +32,7 @@ pub struct Soon {
     /// This turn's, those before `next` made already.
     running: RefCell<Vec<Entry>>,
     next: Cell<usize>,
-    aside: RefCell<Vec<Option<Call>>>,
-    aside_free: RefCell<Vec<u32>>,
+    aside: RefCell<Slab<Call>>,
 }
 
 impl Soon {
@@ -41,7 +41,7 @@ impl Soon {
         let (posted, running, aside) = (self.posted.borrow(), self.running.borrow(), self.aside.borrow());
         let waits = |entry: &&Entry| match entry {
             Entry::Plain(..) => true,
-            Entry::Aside(place) => aside[*place as usize].is_some(),
+            Entry::Aside(place) => aside.holds(*place),
         };
         posted.iter().chain(&running[self.next.get()..]).filter(waits).count()
     }
@@ -69,22 +69,10 @@ impl Soon {
 
     fn push_aside(&self, call: Call) -> Result {
         let mut aside = self.aside.borrow_mut();
-        let mut free = self.aside_free.borrow_mut();
-        aside.try_reserve(1).map_err(|_| Status::ERR_NO_MEMORY)?;
-        let room = aside.len() + 1 - free.len();
-        free.try_reserve(room).map_err(|_| Status::ERR_NO_MEMORY)?;
-        let place = free.last().copied().unwrap_or(aside.len() as u32);
-        self.push(Entry::Aside(place))?;
-        match free.pop() {
-            Some(place) => aside[place as usize] = Some(call),
-            None => aside.push(Some(call)),
-        }
+        aside.reserve()?;
+        self.push(Entry::Aside(aside.next()))?;
+        aside.insert(call);
         Ok(())
-    }
-
-    fn take_aside(&self, place: u32) -> Option<Call> {
-        self.aside_free.borrow_mut().push(place);
-        self.aside.borrow_mut()[place as usize].take()
     }
 
     /// What was posted is this turn's from here on.
@@ -110,7 +98,8 @@ impl Soon {
         match entry {
             Entry::Plain(call, data) => call(data),
             Entry::Aside(place) => {
-                if let Some(call) = self.take_aside(place) {
+                let call = self.aside.borrow_mut().remove(place);
+                if let Some(call) = call {
                     run(reactor, call);
                 }
             }
@@ -120,13 +109,11 @@ impl Soon {
 
     /// Drops the calls of a scope; their places in the queue stay, empty.
     pub fn drop_scope(&self, scope: u32) {
-        let of_scope = |call: &Option<Call>| call.as_ref().is_some_and(|call| call.scope == scope);
         loop {
-            let mut aside = self.aside.borrow_mut();
-            let Some(place) = aside.iter().position(of_scope) else { return };
-            let dropped = aside[place].take();
-            drop(aside);
-            drop(dropped);
+            let dropped = self.aside.borrow_mut().take_one(|call| call.scope == scope);
+            if dropped.is_none() {
+                return;
+            }
         }
     }
 
@@ -135,7 +122,6 @@ impl Soon {
         self.posted.take();
         self.running.take();
         self.next.set(0);
-        self.aside_free.take();
         let aside = self.aside.take();
         drop(aside);
     }

@@ -403,7 +403,7 @@ impl Wheel {
         for (at, index) in staged.iter().enumerate() {
             if let Some(ahead) = staged.get(at + AHEAD) {
                 Timer::prefetch(*ahead);
-                Timer::prefetch_beside(*ahead, size_of::<Call>());
+                Timer::prefetch_beside(*ahead);
             }
             let Some(timer) = Timer::peek(*index) else { continue };
             let place = Place::of(timer);
@@ -420,7 +420,7 @@ impl Wheel {
             if let Some(ahead) = moved.get(at + AHEAD) {
                 let index = index_of(ahead.timer);
                 Timer::prefetch(index);
-                Timer::prefetch_beside(index, size_of::<u64>());
+                Timer::prefetch_beside(index);
             }
             if let Some(timer) = Timer::of_word(one.timer) {
                 self.stamp_moved(timer, now.saturating_add(one.delay), one.order);
@@ -463,7 +463,7 @@ impl Wheel {
             }
             if let Some(ahead) = self.current.get(self.head + AHEAD) {
                 Timer::prefetch(ahead.timer);
-                Timer::prefetch_beside(ahead.timer, size_of::<Call>());
+                Timer::prefetch_beside(ahead.timer);
             }
             self.head += 1;
             if let Some(timer) = due.timer() {
@@ -547,7 +547,7 @@ impl Wheel {
         let incoming = std::mem::take(&mut self.incoming);
         for (at, index) in incoming.iter().enumerate() {
             if let Some(ahead) = incoming.get(at + AHEAD) {
-                Timer::prefetch_beside(*ahead, size_of::<Call>());
+                Timer::prefetch_beside(*ahead);
             }
             // What was cancelled, staged or moved meanwhile is no longer here.
             let Some(timer) = Timer::peek(*index).filter(|timer| Place::of(*timer).is_due_soon()) else { continue };
