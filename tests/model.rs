@@ -364,7 +364,7 @@ mod timers {
     const TURNS: u32 = 1000;
 
     /// So many moves in one turn have the library settle them.
-    const NOTED: usize = 1 << 15;
+    const NOTED: usize = 1 << 10;
 
     /// A line of the script. Times and delays are nanoseconds, timers are numbered as they are made.
     #[derive(Clone, Copy, PartialEq, Debug)]

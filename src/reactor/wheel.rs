@@ -26,6 +26,10 @@ const POSITION_BITS: u32 = 21;
 /// All positions from here on.
 const FAR: u32 = (1 << POSITION_BITS) - 1;
 
+/// So many moves are noted before they are settled, with another reading of the clock: few enough that what they touched
+/// is still in the cache, and that timers moved in a loop take no memory.
+const MANY_MOVES: usize = 1 << 10;
+
 /// How many timers ahead the next ones are fetched.
 const AHEAD: usize = 12;
 
@@ -276,9 +280,9 @@ impl Wheel {
         Some(())
     }
 
-    /// Whether so many moves are noted that they should be settled, or timers that are moved in a loop take memory.
+    /// Whether so many moves are noted that they should be settled.
     pub fn has_many_moved(&self) -> bool {
-        self.moved.len() >= 1 << 15
+        self.moved.len() >= MANY_MOVES
     }
 
     /// Moves a waiting timer that is not staged to `deadline`, after all that is scheduled already.
