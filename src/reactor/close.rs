@@ -33,6 +33,9 @@ pub fn free(reactor: ReactorItem) -> Result {
     reactor.threads.close().for_each(|item| posts::run(reactor, item));
     // Endings still need failures; nothing else is made any more.
     reactor.pools.close(&[Kind::Failure, Kind::Results]);
+    if let Some(cancel_jobs) = reactor.above.cancel_jobs.get() {
+        cancel_jobs(reactor, 0);
+    }
     end_things(reactor);
     if let Some(end_jobs) = reactor.above.end_jobs.get() {
         end_jobs(reactor, 0, platform::monotonic_nanoseconds().saturating_add(reactor.limits().shutdown));
@@ -89,6 +92,7 @@ fn wipe(reactor: &Reactor) {
     reactor.thread_pool.set(Word::NULL);
     reactor.simulation.set(Word::NULL);
     reactor.above.fire_triggers.set(None);
+    reactor.above.cancel_jobs.set(None);
     reactor.above.end_jobs.set(None);
     reactor.above.jobs.set(None);
     reactor.above.on_panic.set(None);

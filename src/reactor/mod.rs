@@ -79,6 +79,8 @@ impl Default for Limits {
 pub struct Above {
     /// Fires the triggers of start-up (0) or shutdown (1), and calls `run::started` or `run::stopped` at the end.
     pub fire_triggers: Cell<Option<fn(ReactorItem, i32)>>,
+    /// Sees to it that no pool job of a scope (0: of any) is begun any more, and tells those that run.
+    pub cancel_jobs: Cell<Option<fn(ReactorItem, u32)>>,
     /// Waits for the pool jobs of a scope (0: all of them) until the deadline of the monotonic clock.
     pub end_jobs: Cell<Option<fn(ReactorItem, u32, u64)>>,
     /// Lets go of those on other threads who wait for an answer: the reactor has panicked and will not give one.

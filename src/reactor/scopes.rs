@@ -132,6 +132,9 @@ pub fn end(scope: Item<Scope>) -> Result {
         return Err(Status::ERR_BUSY.because("a callback of the scope is running"));
     }
     let _out = reactor.call_out();
+    if let Some(cancel_jobs) = reactor.above.cancel_jobs.get() {
+        cancel_jobs(reactor, number);
+    }
     // What its endings make joins it and is ended too; a callback that always makes more is not waited for.
     for _ in 0..16 {
         let members = scope.members.take();

@@ -62,6 +62,7 @@ fn pool_of(reactor: ReactorItem) -> Result<Item<ThreadPool>> {
     }
     let pool = reactor.pools.alloc::<ThreadPool>()?;
     reactor.thread_pool.set(pool.word());
+    reactor.above.cancel_jobs.set(Some(cancel_jobs));
     reactor.above.end_jobs.set(Some(end_jobs));
     reactor.above.jobs.set(Some(jobs));
     Ok(pool)
@@ -256,6 +257,18 @@ fn jobs(reactor: ReactorItem) -> (usize, usize) {
     let Ok(pool) = handles::get::<ThreadPool>(reactor.thread_pool.get()) else { return (0, 0) };
     let alive = *pool.threads.borrow().shared.alive.lock().unwrap_or_else(PoisonError::into_inner);
     (pool.records.borrow().len(), alive)
+}
+
+/// See [`Above`](crate::reactor::Above).
+fn cancel_jobs(reactor: ReactorItem, scope: u32) {
+    let Ok(pool) = handles::get::<ThreadPool>(reactor.thread_pool.get()) else { return };
+    let records = pool.records.borrow();
+    let of_scope = records.values().filter(|record| scope == 0 || record.job.scope == scope);
+    // The newest first: a thread whose job ends must find none that waits.
+    let jobs: Vec<Arc<Job>> = of_scope.rev().map(|record| Arc::clone(&record.job)).collect();
+    drop(records);
+    let _out = reactor.call_out();
+    jobs.iter().for_each(|job| drop(job.cancel()));
 }
 
 /// Takes back the jobs of a scope that do not run yet and waits for the others until the deadline; 0: all jobs, and the

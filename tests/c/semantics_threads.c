@@ -560,6 +560,13 @@ TEST(pool_outcomes_are_recorded_only_inside_a_job) {
 }
 
 /* FAILURES 36 */
+static struct job job_to_be_told = JOB_NEW;
+static atomic_int begun_too_late;
+static void begin_too_late(void *user_data) {
+    (void)user_data;
+    atomic_store(&begun_too_late, 1);
+}
+
 static void *note_over(lariat_deferred *deferred, const lariat_failure *failure, void *user_data) {
     (void)deferred;
     CHECK_EITHER(lariat_failure_code(failure), LARIAT_ERR_CANCELLED, LARIAT_ERR_CLOSED);
@@ -567,17 +574,24 @@ static void *note_over(lariat_deferred *deferred, const lariat_failure *failure,
     return NULL;
 }
 
+/* Once the job is told, its thread is free: what waits for one must not begin, however often that could be. */
+static void *note_over_when_told(lariat_deferred *deferred, const lariat_failure *failure, void *user_data) {
+    while (!atomic_load(&job_to_be_told.finished)) sched_yield();
+    for (int tries = 0; tries < 1000 && !atomic_load(&begun_too_late); tries++) sched_yield();
+    return note_over(deferred, failure, user_data);
+}
+
 TEST(pool_the_reactors_end_tells_its_jobs_and_waits_for_them) {
     lariat_reactor *reactor = reactor_with_one_thread(0);
-    static struct job job = JOB_NEW;
-    lariat_deferred *running = lariat_reactor_defer_to_thread(reactor, job_until_cancelled, &job);
+    lariat_deferred *running = lariat_reactor_defer_to_thread(reactor, job_until_cancelled, &job_to_be_told);
     lariat_deferred *waiting = lariat_reactor_defer_to_thread_full(reactor, job_returns, token_new("not called"), token_free);
-    CHECK_OK(lariat_deferred_add_errback(running, note_over, "running"));
+    CHECK_OK(lariat_deferred_add_errback(running, note_over_when_told, "running"));
     CHECK_OK(lariat_deferred_add_errback(waiting, note_over, "waiting"));
-    CHECK_OK(lariat_reactor_call_in_thread_full(reactor, note_call, token_new("not called"), token_free));
-    gate_wait(&job.started);
+    CHECK_OK(lariat_reactor_call_in_thread_full(reactor, begin_too_late, token_new("not called"), token_free));
+    gate_wait(&job_to_be_told.started);
     free_reactor(reactor);
-    CHECK_INT(atomic_load(&job.finished), 1);
+    CHECK_INT(atomic_load(&job_to_be_told.finished), 1);
+    CHECK_INT(atomic_load(&begun_too_late), 0);
     CHECK_INT(tokens_alive(), 0);
     CHECK(noted("running") && noted("waiting"));
     notes_clear();
