@@ -245,9 +245,10 @@ impl Wheel {
     /// Files a new timer for the next reading of the clock plus `delay`.
     #[inline(always)]
     pub fn stage(&mut self, timer: Timer, beside: &Call, place: Place, delay: u64) -> Result {
+        // First, since a timer that there is no room for is taken out again.
+        place.staged().set(timer);
         reserve(&mut self.staged)?;
         self.staged.push(timer.index());
-        place.staged().set(timer);
         self.schedule(beside, delay);
         Ok(())
     }
