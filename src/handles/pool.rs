@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// What a slot holds: made once by `default`, then cleared and used again, all through cells.
 pub trait Body: Default + 'static {
@@ -29,10 +29,26 @@ pub trait Body: Default + 'static {
 /// A free slot with this generation is never used again: the next would wrap.
 const RETIRED: u32 = u32::MAX - 1;
 
+/// Changed by the owner's thread alone. Atomic, because `find` reads it before `access` makes sure that the reactor was
+/// not adopted in between: what it then read is not used, but it was read while the new owner might have written.
+struct Generation(AtomicU32);
+
+impl Generation {
+    #[inline(always)]
+    fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn set(&self, generation: u32) {
+        self.0.store(generation, Ordering::Relaxed);
+    }
+}
+
 /// One slot. An odd generation is alive, an even one free; zero was never used.
 #[repr(C)]
 struct Slot<T> {
-    generation: Cell<u32>,
+    generation: Generation,
     /// The next free slot while free; the body's to use while alive.
     link: Cell<u32>,
     body: UnsafeCell<MaybeUninit<T>>,
