@@ -85,6 +85,24 @@ statuses! {
     ERR_DEADLOCK = -28, "nothing can ever happen again in the simulation";
     ERR_NOT_CALLED = -29, "it has no result yet";
     ERR_LIMIT = -30, "a configured limit was reached";
+    CONNECTION_DONE = -31, "the connection was closed cleanly";
+    ERR_CONNECTION_LOST = -32, "the connection was lost";
+    ERR_CONNECTION_ABORTED = -33, "the connection was aborted";
+    ERR_CONNECTION_REFUSED = -34, "the connection was refused";
+    ERR_CONNECT_FAILED = -35, "no connection could be made";
+    ERR_UNREACHABLE = -36, "the host or network cannot be reached";
+    ERR_ADDRESS_IN_USE = -37, "the address is in use";
+    ERR_ADDRESS_NOT_AVAILABLE = -38, "the address is not one of this host";
+    ERR_PERMISSION_DENIED = -39, "permission denied";
+    ERR_NAME_NOT_FOUND = -40, "the name has no address";
+    ERR_LOOKUP_FAILED = -41, "the name could not be looked up";
+    ERR_BAD_ENDPOINT = -42, "the endpoint is not one";
+    ERR_BUFFER_FULL = -43, "the buffer is full";
+    ERR_TOO_LONG = -44, "it is too long";
+    ERR_TRUNCATED = -45, "it was cut short";
+    ERR_BAD_FRAME = -46, "what came breaks the framing";
+    ERR_ALREADY_REGISTERED = -47, "a producer is registered already";
+    ERR_TOO_MANY_DESCRIPTORS = -48, "no more descriptors can be opened";
 }
 
 impl Status {

@@ -106,11 +106,12 @@ impl Driver for MioDriver {
         }
         for event in events.iter().filter(|event| event.token() != INTERNAL) {
             // An end or an error is for whoever asked for either direction: reading or writing finds it out.
+            let ended = event.is_read_closed() || event.is_error();
             let readiness = Readiness {
-                readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+                readable: event.is_readable() || ended,
                 writable: event.is_writable() || event.is_write_closed() || event.is_error(),
             };
-            ready.push(Ready { key: Word::from_addr(event.token().0), readiness });
+            ready.push(Ready { key: Word::from_addr(event.token().0), readiness, ended });
         }
         Ok(())
     }

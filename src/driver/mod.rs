@@ -1,15 +1,20 @@
 //! The one seam to the operating system: time, readiness and wake-ups. The mio driver is the real one, the simulated one
 //! knows no kernel.
 
+pub mod address;
 mod mio;
 mod simulated;
+pub mod sockets;
+mod system_sockets;
 
 pub use self::mio::MioDriver;
+pub use address::{Address, Family, UnixAddress};
 pub use simulated::{SimulatedDriver, World};
 
 use crate::handles::Word;
 use crate::platform::Socket;
 use crate::status::Result;
+use sockets::Sockets;
 use std::sync::Arc;
 
 /// What a watcher is told, and what it asks for.
@@ -52,17 +57,19 @@ impl Readiness {
 /// A source that became ready: the handle given when it was watched.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
-    /// The watcher's handle, possibly stale by now.
+    /// The handle of what watches it, possibly stale by now.
     pub key: Word,
     /// What it is ready for.
     pub readiness: Readiness,
+    /// The peer sends no more, or there is an error.
+    pub ended: bool,
 }
 
 /// Wakes a poll that waits; from any thread.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// What the reactor needs of an operating system. Calls are for the reactor's thread; none calls back.
-pub trait Driver {
+pub trait Driver: Sockets {
     /// The monotonic time in nanoseconds.
     fn now(&self) -> u64;
     /// Waits at most `wait` nanoseconds (None: without limit) and adds what became ready. Interrupted waits end early and are no error.

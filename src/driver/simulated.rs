@@ -1,12 +1,15 @@
 //! The simulated driver: no kernel. A world has one clock, which only the simulation moves, made-up descriptors whose
 //! readiness the host sets, randomness from the seed and a hash of all that happened.
 
-use super::{Driver, Readiness, Ready, Waker};
+use super::sockets::{Carries, Received, SocketOption, Sockets};
+use super::{Address, Driver, Family, Readiness, Ready, Waker};
 use crate::handles::Word;
 use crate::platform::Socket;
 use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -129,7 +132,7 @@ impl SimulatedDriver {
 fn due(descriptor: &Descriptor, number: u64) -> Option<Ready> {
     let (of, key, interest, reported) = descriptor.watch?;
     let readiness = descriptor.ready.and(interest);
-    (of == number && !reported && !readiness.is_empty()).then_some(Ready { key, readiness })
+    (of == number && !reported && !readiness.is_empty()).then_some(Ready { key, readiness, ended: false })
 }
 
 impl Driver for SimulatedDriver {
@@ -187,5 +190,77 @@ impl Driver for SimulatedDriver {
 
     fn would_report(&self) -> bool {
         Self::has_ready(&self.world, self.number)
+    }
+}
+
+fn no_network<T>() -> io::Result<T> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+impl Sockets for SimulatedDriver {
+    fn open(&self, _: Family, _: Carries) -> io::Result<Socket> {
+        no_network()
+    }
+
+    fn bind(&self, _: Socket, _: &Address) -> io::Result<()> {
+        no_network()
+    }
+
+    fn listen(&self, _: Socket, _: i32) -> io::Result<()> {
+        no_network()
+    }
+
+    fn accept(&self, _: Socket) -> io::Result<Socket> {
+        no_network()
+    }
+
+    fn connect(&self, _: Socket, _: &Address) -> io::Result<bool> {
+        no_network()
+    }
+
+    fn take_error(&self, _: Socket) -> io::Result<Option<io::Error>> {
+        no_network()
+    }
+
+    fn receive(&self, _: Socket, _: &mut [u8]) -> io::Result<usize> {
+        no_network()
+    }
+
+    fn send(&self, _: Socket, _: &[u8]) -> io::Result<usize> {
+        no_network()
+    }
+
+    fn send_parts(&self, _: Socket, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        no_network()
+    }
+
+    fn shutdown(&self, _: Socket, _: Shutdown) -> io::Result<()> {
+        no_network()
+    }
+
+    fn close(&self, _: Socket) {}
+
+    fn local_address(&self, _: Socket) -> io::Result<Address> {
+        no_network()
+    }
+
+    fn peer_address(&self, _: Socket) -> io::Result<Address> {
+        no_network()
+    }
+
+    fn set(&self, _: Socket, _: SocketOption) -> io::Result<()> {
+        no_network()
+    }
+
+    fn receive_from(&self, _: Socket, _: &mut [u8]) -> io::Result<Received> {
+        no_network()
+    }
+
+    fn send_to(&self, _: Socket, _: &[u8], _: usize, _: Option<&Address>) -> io::Result<()> {
+        no_network()
+    }
+
+    fn random(&self) -> u64 {
+        self.world.random()
     }
 }

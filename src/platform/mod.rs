@@ -2,6 +2,10 @@
 //! everything here is safe to call.
 
 #[cfg(unix)]
+mod sockets;
+#[cfg(unix)]
+pub use sockets::*;
+#[cfg(unix)]
 mod unix;
 #[cfg(unix)]
 pub use unix::*;

@@ -102,6 +102,57 @@ pub fn with_signals_blocked<R>(spawn: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Calls `write`; the SIGPIPE that it may raise on this thread is taken back, unless one was pending before.
+pub fn without_sigpipe<R>(write: impl FnOnce() -> R) -> R {
+    let mut pipe = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    let mut pending = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the sets are filled in by these calls before they are read; the mask is this thread's own, and the signal
+    // waited for is blocked and does not block the wait, whose timeout is zero.
+    unsafe {
+        libc::sigemptyset(pipe.as_mut_ptr());
+        libc::sigaddset(pipe.as_mut_ptr(), libc::SIGPIPE);
+        libc::sigemptyset(pending.as_mut_ptr());
+        libc::sigpending(pending.as_mut_ptr());
+        let was_pending = libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1;
+        if was_pending || libc::pthread_sigmask(libc::SIG_BLOCK, pipe.as_ptr(), before.as_mut_ptr()) != 0 {
+            return write();
+        }
+        let result = write();
+        take_sigpipe(pipe.as_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
+        result
+    }
+}
+
+/// Takes a pending SIGPIPE, if there is one.
+///
+/// # Safety
+/// The set holds SIGPIPE alone, which is blocked.
+unsafe fn take_sigpipe(pipe: *const libc::sigset_t) {
+    #[cfg(not(target_vendor = "apple"))]
+    {
+        let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: set and time live for the call; nobody asks for the information.
+        while unsafe { libc::sigtimedwait(pipe, std::ptr::null_mut(), &at_once) } < 0
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
+    }
+    #[cfg(target_vendor = "apple")]
+    {
+        let mut pending = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        let mut taken = 0;
+        // SAFETY: it is waited for only when it is pending, so that the wait does not block.
+        unsafe {
+            libc::sigemptyset(pending.as_mut_ptr());
+            libc::sigpending(pending.as_mut_ptr());
+            if libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1 {
+                libc::sigwait(pipe, &mut taken);
+            }
+        }
+    }
+}
+
 /// What keeps a descriptor from being watched, in words; None if nothing does.
 pub fn unwatchable(socket: Socket) -> Option<(i32, String)> {
     let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();

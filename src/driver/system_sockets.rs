@@ -1,0 +1,201 @@
+//! The sockets of the operating system, for the real driver. What all systems share goes through socket2.
+
+use super::MioDriver;
+use super::address::{Address, Family};
+use super::sockets::*;
+use crate::platform::{self, Socket, borrowed_socket};
+use socket2::{Domain, Protocol, Type};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, IoSlice, Read};
+use std::net::{IpAddr, Ipv4Addr, Shutdown};
+
+/// No signal for a peer that is gone.
+#[cfg(unix)]
+const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
+#[cfg(windows)]
+const SEND_FLAGS: i32 = 0;
+
+fn domain(family: Family) -> Domain {
+    match family {
+        Family::V4 => Domain::IPV4,
+        Family::V6 => Domain::IPV6,
+        Family::Unix => Domain::UNIX,
+    }
+}
+
+fn set_keep_alive(socket: &socket2::Socket, keep_alive: Option<KeepAlive>) -> io::Result<()> {
+    let Some(keep_alive) = keep_alive else { return socket.set_keepalive(false) };
+    let mut parameters = socket2::TcpKeepalive::new().with_time(keep_alive.idle);
+    if let Some(interval) = keep_alive.interval {
+        parameters = parameters.with_interval(interval);
+    }
+    #[cfg(not(target_os = "windows"))]
+    if keep_alive.count != 0 {
+        parameters = parameters.with_retries(keep_alive.count);
+    }
+    socket.set_tcp_keepalive(&parameters)
+}
+
+fn set_membership(socket: &socket2::Socket, group: IpAddr, interface: Interface, join: bool) -> io::Result<()> {
+    let own = interface.address.unwrap_or(Ipv4Addr::UNSPECIFIED);
+    match (group, join) {
+        (IpAddr::V4(group), true) => socket.join_multicast_v4(&group, &own),
+        (IpAddr::V4(group), false) => socket.leave_multicast_v4(&group, &own),
+        (IpAddr::V6(group), true) => socket.join_multicast_v6(&group, interface.index),
+        (IpAddr::V6(group), false) => socket.leave_multicast_v6(&group, interface.index),
+    }
+}
+
+fn is_v6(socket: &socket2::Socket) -> io::Result<bool> {
+    Ok(socket.local_addr()?.is_ipv6())
+}
+
+impl Sockets for MioDriver {
+    fn open(&self, family: Family, carries: Carries) -> io::Result<Socket> {
+        let kind = match carries {
+            Carries::Stream => Type::STREAM,
+            Carries::Datagrams => Type::DGRAM,
+        };
+        platform::new_socket(domain(family), kind, None::<Protocol>)
+    }
+
+    fn bind(&self, socket: Socket, address: &Address) -> io::Result<()> {
+        borrowed_socket(socket).bind(&address.to_system()?)
+    }
+
+    fn listen(&self, socket: Socket, backlog: i32) -> io::Result<()> {
+        borrowed_socket(socket).listen(backlog)
+    }
+
+    fn accept(&self, socket: Socket) -> io::Result<Socket> {
+        platform::accept(socket)
+    }
+
+    fn connect(&self, socket: Socket, address: &Address) -> io::Result<bool> {
+        match borrowed_socket(socket).connect(&address.to_system()?) {
+            Ok(()) => Ok(true),
+            #[cfg(unix)]
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(false),
+            #[cfg(unix)]
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => Ok(false),
+            #[cfg(windows)]
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn take_error(&self, socket: Socket) -> io::Result<Option<io::Error>> {
+        borrowed_socket(socket).take_error()
+    }
+
+    #[inline]
+    fn receive(&self, socket: Socket, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*borrowed_socket(socket)).read(buffer)
+    }
+
+    fn drains(&self) -> bool {
+        cfg!(any(target_os = "linux", target_os = "android"))
+    }
+
+    #[inline]
+    fn send(&self, socket: Socket, data: &[u8]) -> io::Result<usize> {
+        borrowed_socket(socket).send_with_flags(data, SEND_FLAGS)
+    }
+
+    fn send_parts(&self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        borrowed_socket(socket).send_vectored_with_flags(parts, SEND_FLAGS)
+    }
+
+    fn shutdown(&self, socket: Socket, how: Shutdown) -> io::Result<()> {
+        borrowed_socket(socket).shutdown(how)
+    }
+
+    fn close(&self, socket: Socket) {
+        platform::close_socket(socket);
+    }
+
+    fn local_address(&self, socket: Socket) -> io::Result<Address> {
+        Ok(Address::from_system(&borrowed_socket(socket).local_addr()?))
+    }
+
+    fn peer_address(&self, socket: Socket) -> io::Result<Address> {
+        Ok(Address::from_system(&borrowed_socket(socket).peer_addr()?))
+    }
+
+    fn set(&self, socket: Socket, option: SocketOption) -> io::Result<()> {
+        let number = socket;
+        let socket = &*borrowed_socket(socket);
+        match option {
+            SocketOption::ReuseAddress => socket.set_reuse_address(true),
+            #[cfg(unix)]
+            SocketOption::ReusePort => socket.set_reuse_port(true),
+            #[cfg(not(unix))]
+            SocketOption::ReusePort => Err(io::ErrorKind::Unsupported.into()),
+            SocketOption::OnlyV6(on) => socket.set_only_v6(on),
+            SocketOption::NoDelay(on) => socket.set_tcp_nodelay(on),
+            SocketOption::KeepAlive(keep_alive) => set_keep_alive(socket, keep_alive),
+            SocketOption::Linger(linger) => socket.set_linger(linger),
+            SocketOption::TypeOfService(value) if is_v6(socket)? => platform::set_traffic_class(number, value),
+            SocketOption::TypeOfService(value) => socket.set_tos_v4(value),
+            SocketOption::TimeToLive(hops) if is_v6(socket)? => socket.set_unicast_hops_v6(hops),
+            SocketOption::TimeToLive(hops) => socket.set_ttl_v4(hops),
+            SocketOption::ReceiveBuffer(size) => socket.set_recv_buffer_size(size),
+            SocketOption::SendBuffer(size) => socket.set_send_buffer_size(size),
+            SocketOption::Broadcast(on) => socket.set_broadcast(on),
+            SocketOption::MulticastLoop(on) if is_v6(socket)? => socket.set_multicast_loop_v6(on),
+            SocketOption::MulticastLoop(on) => socket.set_multicast_loop_v4(on),
+            SocketOption::MulticastTimeToLive(hops) if is_v6(socket)? => socket.set_multicast_hops_v6(hops),
+            SocketOption::MulticastTimeToLive(hops) => socket.set_multicast_ttl_v4(hops),
+            SocketOption::MulticastInterface(interface) if is_v6(socket)? => {
+                socket.set_multicast_if_v6(interface.index)
+            }
+            SocketOption::MulticastInterface(interface) => {
+                socket.set_multicast_if_v4(&interface.address.unwrap_or(Ipv4Addr::UNSPECIFIED))
+            }
+            SocketOption::JoinGroup(group, interface) => set_membership(socket, group, interface, true),
+            SocketOption::LeaveGroup(group, interface) => set_membership(socket, group, interface, false),
+            SocketOption::ReceiveSegments(on) => platform::receive_segments(number, on),
+        }
+    }
+
+    fn receive_from(&self, socket: Socket, buffer: &mut [u8]) -> io::Result<Received> {
+        let (length, flags, segment, peer) = platform::receive_datagram(socket, buffer)?;
+        Ok(Received { length, truncated: flags, segment, peer: Address::from_system(&peer) })
+    }
+
+    fn send_to(&self, socket: Socket, data: &[u8], segment: usize, to: Option<&Address>) -> io::Result<()> {
+        let to = to.map(|to| to.to_system()).transpose()?;
+        platform::send_datagram(socket, data, segment, to.as_ref())
+    }
+
+    #[cfg(unix)]
+    fn send_file(&self, socket: Socket, file: Socket, offset: u64, length: usize) -> io::Result<usize> {
+        platform::send_file(socket, file, offset, length)
+    }
+
+    #[cfg(unix)]
+    fn send_with_descriptor(&self, socket: Socket, data: &[u8], descriptor: Socket) -> io::Result<usize> {
+        platform::send_with_descriptor(socket, data, descriptor)
+    }
+
+    #[cfg(unix)]
+    fn receive_with_descriptors(
+        &self,
+        socket: Socket,
+        buffer: &mut [u8],
+        descriptors: &mut Vec<Socket>,
+    ) -> io::Result<usize> {
+        platform::receive_with_descriptors(socket, buffer, descriptors)
+    }
+
+    #[cfg(unix)]
+    fn peer_credentials(&self, socket: Socket) -> io::Result<Credentials> {
+        let (process, user, group) = platform::peer_credentials(socket)?;
+        Ok(Credentials { process, user, group })
+    }
+
+    fn random(&self) -> u64 {
+        // Keys from the system's randomness, different each time.
+        RandomState::new().hash_one(platform::monotonic_nanoseconds())
+    }
+}

@@ -1,0 +1,257 @@
+//! Sockets on Unix: what socket2 does not do.
+
+use super::Socket;
+use socket2::{Domain, Protocol, SockAddr, Type};
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+
+/// A socket for the time of a call.
+#[inline(always)]
+pub fn borrowed_socket(socket: Socket) -> ManuallyDrop<socket2::Socket> {
+    debug_assert!(socket >= 0);
+    // SAFETY: it is not -1, is never dropped, and only used for system calls, which refuse a number that is not open.
+    // Callers hold it for a call on a socket that is theirs.
+    ManuallyDrop::new(unsafe { socket2::Socket::from_raw_fd(socket) })
+}
+
+/// A socket that does not block and is closed on exec.
+pub fn new_socket(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io::Result<Socket> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let kind = kind.nonblocking();
+    let socket = socket2::Socket::new(domain, kind, protocol)?;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    socket.set_nonblocking(true)?;
+    Ok(socket.into_raw_fd())
+}
+
+/// Closes a descriptor of the library's own.
+pub fn close_socket(socket: Socket) {
+    // SAFETY: callers own the descriptor and do not use it any more.
+    drop(unsafe { OwnedFd::from_raw_fd(socket) });
+}
+
+fn checked(result: isize) -> io::Result<usize> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as usize) }
+}
+
+/// Accepts a connection that does not block and is closed on exec.
+pub fn accept(socket: Socket) -> io::Result<Socket> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        // SAFETY: no address is asked for.
+        let accepted = unsafe { libc::accept4(socket, std::ptr::null_mut(), std::ptr::null_mut(), flags) };
+        if accepted < 0 { Err(io::Error::last_os_error()) } else { Ok(accepted) }
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let (accepted, _) = borrowed_socket(socket).accept()?;
+        accepted.set_nonblocking(true)?;
+        Ok(accepted.into_raw_fd())
+    }
+}
+
+/// The traffic class of IPv6.
+pub fn set_traffic_class(socket: Socket, value: u32) -> io::Result<()> {
+    let value = value as libc::c_int;
+    set_number(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, value)
+}
+
+fn set_number(socket: Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the value is an int and lives for the call.
+    let done = unsafe { libc::setsockopt(socket, level, name, (&raw const value).cast(), length) };
+    checked(done as isize).map(drop)
+}
+
+/// Many datagrams of one peer in one call, where the kernel can.
+pub fn receive_segments(socket: Socket, on: bool) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return set_number(socket, libc::SOL_UDP, libc::UDP_GRO, libc::c_int::from(on));
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (socket, on);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Room for control messages: a few descriptors, or a number.
+#[repr(align(16))]
+struct Control([u8; 512]);
+
+fn message(name: Option<&mut libc::sockaddr_storage>, part: &mut libc::iovec, control: &mut Control) -> libc::msghdr {
+    // SAFETY: a msghdr of zeroes is an empty one.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    if let Some(name) = name {
+        message.msg_namelen = size_of_val(name) as libc::socklen_t;
+        message.msg_name = std::ptr::from_mut(name).cast();
+    }
+    message.msg_iov = part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control.0) as _;
+    message
+}
+
+/// Receives a datagram: its length, whether it was cut short, the size of its segments, its sender.
+pub fn receive_datagram(socket: Socket, buffer: &mut [u8]) -> io::Result<(usize, bool, usize, SockAddr)> {
+    // SAFETY: zeroes are an address of no family.
+    let mut name: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut control = Control([0; 512]);
+    let mut message = message(Some(&mut name), &mut part, &mut control);
+    // SAFETY: the message points to memory that lives for the call.
+    let length = checked(unsafe { libc::recvmsg(socket, &mut message, 0) })?;
+    let truncated = message.msg_flags & libc::MSG_TRUNC != 0;
+    let segment = segment_size(&message);
+    let name_length = message.msg_namelen;
+    // SAFETY: the kernel wrote so much of an address; none for an unnamed sender.
+    let peer = unsafe {
+        let ((), peer) = SockAddr::try_init(|storage, length| {
+            std::ptr::copy_nonoverlapping(&raw const name, storage.cast(), 1);
+            *length = name_length;
+            Ok(())
+        })?;
+        peer
+    };
+    Ok((length, truncated, segment, peer))
+}
+
+#[cfg(target_os = "linux")]
+fn segment_size(message: &libc::msghdr) -> usize {
+    // SAFETY: the kernel filled in the control messages of this header, which are walked as it says.
+    unsafe {
+        let mut at = libc::CMSG_FIRSTHDR(message);
+        while !at.is_null() {
+            if (*at).cmsg_level == libc::SOL_UDP && (*at).cmsg_type == libc::UDP_GRO {
+                return libc::CMSG_DATA(at).cast::<libc::c_int>().read_unaligned() as usize;
+            }
+            at = libc::CMSG_NXTHDR(message, at);
+        }
+    }
+    0
+}
+
+#[cfg(not(target_os = "linux"))]
+fn segment_size(_: &libc::msghdr) -> usize {
+    0
+}
+
+/// Sends a datagram; `segment` not 0: as several of this size.
+pub fn send_datagram(socket: Socket, data: &[u8], segment: usize, to: Option<&SockAddr>) -> io::Result<()> {
+    let mut part = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+    let mut control = Control([0; 512]);
+    let mut message = message(None, &mut part, &mut control);
+    message.msg_controllen = 0;
+    if let Some(to) = to {
+        message.msg_name = to.as_ptr().cast_mut().cast();
+        message.msg_namelen = to.len();
+    }
+    if segment != 0 {
+        put_segment(&mut message, segment)?;
+    }
+    // SAFETY: the message points to memory that lives for the call and is not written.
+    checked(unsafe { libc::sendmsg(socket, &message, libc::MSG_NOSIGNAL) }).map(drop)
+}
+
+#[cfg(target_os = "linux")]
+fn put_segment(message: &mut libc::msghdr, segment: usize) -> io::Result<()> {
+    let segment = u16::try_from(segment).map_err(|_| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
+    let size = size_of::<u16>() as u32;
+    // SAFETY: the control memory has room for one message of this size, and is aligned for it.
+    unsafe {
+        message.msg_controllen = libc::CMSG_SPACE(size) as _;
+        let at = libc::CMSG_FIRSTHDR(message);
+        (*at).cmsg_level = libc::SOL_UDP;
+        (*at).cmsg_type = libc::UDP_SEGMENT;
+        (*at).cmsg_len = libc::CMSG_LEN(size) as _;
+        libc::CMSG_DATA(at).cast::<u16>().write_unaligned(segment);
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn put_segment(_: &mut libc::msghdr, _: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Sends a part of a file, without a signal for a peer that is gone.
+pub fn send_file(socket: Socket, file: Socket, offset: u64, length: usize) -> io::Result<usize> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let mut offset = offset as libc::off_t;
+        // SAFETY: the offset lives for the call.
+        super::without_sigpipe(|| checked(unsafe { libc::sendfile(socket, file, &mut offset, length) }))
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = (socket, file, offset, length);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Sends data with a descriptor.
+pub fn send_with_descriptor(socket: Socket, data: &[u8], descriptor: Socket) -> io::Result<usize> {
+    let mut part = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+    let mut control = Control([0; 512]);
+    let mut message = message(None, &mut part, &mut control);
+    let size = size_of::<libc::c_int>() as u32;
+    // SAFETY: the control memory has room for one descriptor and is aligned; the message lives for the call.
+    checked(unsafe {
+        message.msg_controllen = libc::CMSG_SPACE(size) as _;
+        let at = libc::CMSG_FIRSTHDR(&message);
+        (*at).cmsg_level = libc::SOL_SOCKET;
+        (*at).cmsg_type = libc::SCM_RIGHTS;
+        (*at).cmsg_len = libc::CMSG_LEN(size) as _;
+        libc::CMSG_DATA(at).cast::<libc::c_int>().write_unaligned(descriptor);
+        libc::sendmsg(socket, &message, libc::MSG_NOSIGNAL)
+    })
+}
+
+/// Reads data and adds the descriptors that came with it.
+pub fn receive_with_descriptors(socket: Socket, buffer: &mut [u8], descriptors: &mut Vec<Socket>) -> io::Result<usize> {
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut control = Control([0; 512]);
+    let mut message = message(None, &mut part, &mut control);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let flags = libc::MSG_CMSG_CLOEXEC;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let flags = 0;
+    // SAFETY: the message points to memory that lives for the call.
+    let length = checked(unsafe { libc::recvmsg(socket, &mut message, flags) })?;
+    // SAFETY: the kernel filled in the control messages, which are walked as it says.
+    unsafe {
+        let mut at = libc::CMSG_FIRSTHDR(&message);
+        while !at.is_null() {
+            if (*at).cmsg_level == libc::SOL_SOCKET && (*at).cmsg_type == libc::SCM_RIGHTS {
+                let bytes = (*at).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
+                let first = libc::CMSG_DATA(at).cast::<libc::c_int>();
+                descriptors
+                    .extend((0..bytes / size_of::<libc::c_int>()).map(|place| first.add(place).read_unaligned()));
+            }
+            at = libc::CMSG_NXTHDR(&message, at);
+        }
+    }
+    Ok(length)
+}
+
+/// Process, user and group at the other end of a Unix socket; -1 for a process that the system does not tell.
+pub fn peer_credentials(socket: Socket) -> io::Result<(i64, i64, i64)> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
+        let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+        let place = (&raw mut credentials).cast();
+        // SAFETY: the place has room for so many bytes.
+        checked(unsafe { libc::getsockopt(socket, libc::SOL_SOCKET, libc::SO_PEERCRED, place, &mut length) } as isize)?;
+        Ok((i64::from(credentials.pid), i64::from(credentials.uid), i64::from(credentials.gid)))
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let (mut user, mut group) = (0, 0);
+        // SAFETY: both places live for the call.
+        checked(unsafe { libc::getpeereid(socket, &mut user, &mut group) } as isize)?;
+        Ok((-1, i64::from(user), i64::from(group)))
+    }
+}
