@@ -3,6 +3,7 @@ pub mod deferred;
 pub mod driver;
 pub mod ffi;
 pub mod handles;
+pub mod net;
 pub mod platform;
 pub mod reactor;
 pub mod status;

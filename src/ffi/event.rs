@@ -21,6 +21,18 @@ pub const LARIAT_EVENT_READY: i32 = 4;
 pub const LARIAT_EVENT_TRIGGER: i32 = 5;
 /// A looping call is due; source: its handle.
 pub const LARIAT_EVENT_LOOPING_CALL: i32 = 6;
+/// A connection was made; source: its transport.
+pub const LARIAT_EVENT_CONNECTION_MADE: i32 = 7;
+/// Bytes were received: data, len; source: the transport.
+pub const LARIAT_EVENT_DATA_RECEIVED: i32 = 8;
+/// A connection is over: failure; source: its transport, stale.
+pub const LARIAT_EVENT_CONNECTION_LOST: i32 = 9;
+/// The peer of a half-closed connection sends no more; source: the transport.
+pub const LARIAT_EVENT_READ_CONNECTION_LOST: i32 = 10;
+/// All is sent that will be on a half-closed connection; source: the transport.
+pub const LARIAT_EVENT_WRITE_CONNECTION_LOST: i32 = 11;
+/// A datagram was received: data, len; source: the port.
+pub const LARIAT_EVENT_DATAGRAM_RECEIVED: i32 = 12;
 
 const _: () = assert!(
     LARIAT_EVENT_CALL == events::CALL
@@ -29,6 +41,12 @@ const _: () = assert!(
         && LARIAT_EVENT_READY == events::READY
         && LARIAT_EVENT_TRIGGER == events::TRIGGER
         && LARIAT_EVENT_LOOPING_CALL == events::LOOPING_CALL
+        && LARIAT_EVENT_CONNECTION_MADE == events::CONNECTION_MADE
+        && LARIAT_EVENT_DATA_RECEIVED == events::DATA_RECEIVED
+        && LARIAT_EVENT_CONNECTION_LOST == events::CONNECTION_LOST
+        && LARIAT_EVENT_READ_CONNECTION_LOST == events::READ_CONNECTION_LOST
+        && LARIAT_EVENT_WRITE_CONNECTION_LOST == events::WRITE_CONNECTION_LOST
+        && LARIAT_EVENT_DATAGRAM_RECEIVED == events::DATAGRAM_RECEIVED
         && LARIAT_EMPTY == Status::EMPTY.0
 );
 
@@ -53,12 +71,16 @@ pub struct lariat_event {
     pub readiness: i32,
     /// 0.
     pub reserved: i32,
+    /// What was received, by a transport or a datagram port; else NULL.
+    pub data: *const u8,
+    /// How many bytes data has.
+    pub len: usize,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers and pointers.
 unsafe impl Versioned for lariat_event {
     const FIELDS: &'static [usize] =
-        fields!(lariat_event: struct_size kind tag value failure source readiness reserved);
+        fields!(lariat_event: struct_size kind tag value failure source readiness reserved data len);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -70,6 +92,8 @@ unsafe impl Versioned for lariat_event {
             source: std::ptr::null_mut(),
             readiness: 0,
             reserved: 0,
+            data: std::ptr::null(),
+            len: 0,
         }
     }
 }
@@ -111,6 +135,8 @@ impl lariat_event {
             source: pointer(seen.source),
             readiness: seen.readiness,
             reserved: 0,
+            data: if seen.data.1 == 0 { std::ptr::null() } else { seen.data.0.pointer() },
+            len: seen.data.1,
         }
     }
 }

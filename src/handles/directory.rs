@@ -83,6 +83,12 @@ pub(super) fn kind_of(index: u32) -> u32 {
     entry_of(index).kind.load(Ordering::Relaxed)
 }
 
+/// Whether a word that the library made names a thing of this kind, alive or not.
+#[inline(always)]
+pub fn is_of_kind(word: Word, kind: Kind) -> bool {
+    kind_of(index_of(word)) == kind as u32
+}
+
 /// The token of a slot.
 #[inline(always)]
 pub(super) fn token(index: u32, generation: u32) -> Word {

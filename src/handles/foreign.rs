@@ -80,6 +80,15 @@ pub type SlowFn = extern "C-unwind" fn(f64, Word, Word);
 /// `lariat_unhandled_fn`: failure, user data.
 pub type UnhandledFn = extern "C-unwind" fn(Word, Word);
 
+/// `lariat_connection_made_fn` and `lariat_half_closed_fn`: transport, self.
+pub type TransportFn = extern "C-unwind" fn(Word, Word);
+/// `lariat_data_received_fn`: transport, data, length, self.
+pub type DataFn = extern "C-unwind" fn(Word, Word, usize, Word);
+/// `lariat_connection_lost_fn`: transport, reason, self.
+pub type LostFn = extern "C-unwind" fn(Word, Word, Word);
+/// `lariat_build_protocol_fn`: listener, transport, where self goes, user data; returns a status.
+pub type BuildFn = extern "C-unwind" fn(Word, Word, &mut Word, Word) -> i32;
+
 /// A word with the function that frees it: dropping it frees, exactly once.
 #[derive(Debug)]
 pub struct Owned {

@@ -8,7 +8,7 @@ mod directory;
 mod foreign;
 mod pool;
 
-pub use directory::{Access, check_any_thread, forget_poisoned, index_of, poison};
+pub use directory::{Access, check_any_thread, forget_poisoned, index_of, is_of_kind, poison};
 pub use foreign::*;
 #[cfg(feature = "testing")]
 pub use pool::set_generation;
@@ -38,7 +38,11 @@ pub enum Kind {
     ThreadPool,
     Scope,
     Simulation,
+    Network,
+    Listener,
+    Transport,
+    DatagramPort,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 17;
+pub const KINDS: usize = 21;

@@ -2,9 +2,13 @@
 
 use super::Socket;
 use socket2::{Domain, Protocol, SockAddr, Type};
+use std::ffi::OsStr;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::Path;
 
 /// A socket for the time of a call.
 #[inline(always)]
@@ -253,5 +257,70 @@ pub fn peer_credentials(socket: Socket) -> io::Result<(i64, i64, i64)> {
         // SAFETY: both places live for the call.
         checked(unsafe { libc::getpeereid(socket, &mut user, &mut group) } as isize)?;
         Ok((-1, i64::from(user), i64::from(group)))
+    }
+}
+
+/// A copy of a descriptor, closed on exec.
+pub fn duplicate(descriptor: Socket) -> io::Result<Socket> {
+    // SAFETY: fcntl with this command takes a number and refuses a descriptor that is not open.
+    checked(unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 3) } as isize).map(|copy| copy as Socket)
+}
+
+/// Reads a part of a file.
+pub fn read_at(file: Socket, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    // SAFETY: the buffer is as long as is said.
+    checked(unsafe { libc::pread(file, buffer.as_mut_ptr().cast(), buffer.len(), offset as libc::off_t) })
+}
+
+fn number_option(socket: Socket, name: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the value has room for an int, and is written at most so far.
+    let done = unsafe { libc::getsockopt(socket, libc::SOL_SOCKET, name, (&raw mut value).cast(), &mut length) };
+    checked(done as isize).map(|_| value)
+}
+
+/// Whether a descriptor is a stream socket, else one of datagrams; and whether it listens.
+pub fn socket_sort(socket: Socket) -> io::Result<(bool, bool)> {
+    let stream = match number_option(socket, libc::SO_TYPE)? {
+        libc::SOCK_STREAM => true,
+        libc::SOCK_DGRAM => false,
+        _ => return Err(io::Error::from_raw_os_error(libc::EPROTOTYPE)),
+    };
+    Ok((stream, stream && number_option(socket, libc::SO_ACCEPTCONN)? != 0))
+}
+
+/// Has a descriptor not block, and not live on in a program that this one executes.
+pub fn prepare_socket(socket: Socket) -> io::Result<()> {
+    let socket = borrowed_socket(socket);
+    socket.set_nonblocking(true)?;
+    socket.set_cloexec(true)
+}
+
+fn path_of(path: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(path))
+}
+
+/// Whether there is a socket at the path.
+pub fn is_socket(path: &[u8]) -> bool {
+    std::fs::symlink_metadata(path_of(path)).is_ok_and(|found| found.file_type().is_socket())
+}
+
+/// Sets the permissions of a socket's path, if some are asked for. Returns which file it is.
+pub fn set_socket_mode(path: &[u8], mode: Option<u32>) -> io::Result<(u64, u64)> {
+    let path = path_of(path);
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    let found = std::fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// Removes the socket at the path, if it is this file.
+pub fn unlink_socket(path: &[u8], file: Option<(u64, u64)>) {
+    let path = path_of(path);
+    let Ok(found) = std::fs::symlink_metadata(path) else { return };
+    if found.file_type().is_socket() && file.is_none_or(|file| file == (found.dev(), found.ino())) {
+        let _ = std::fs::remove_file(path);
     }
 }

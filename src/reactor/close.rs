@@ -7,7 +7,10 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 12] = [
+const ENDED: [Kind; 15] = [
+    Kind::Listener,
+    Kind::DatagramPort,
+    Kind::Transport,
     Kind::Watcher,
     Kind::Trigger,
     Kind::LoopingCall,
@@ -41,6 +44,7 @@ pub fn free(reactor: ReactorItem) -> Result {
         end_jobs(reactor, 0, platform::monotonic_nanoseconds().saturating_add(reactor.limits().shutdown));
     }
     reactor.pools.end_all(Kind::ThreadPool);
+    reactor.pools.end_all(Kind::Network);
     reactor.soon.clear();
     drop(reactor.when_running.take());
     events::clear(reactor);
@@ -78,6 +82,8 @@ fn wipe(reactor: &Reactor) {
     reactor.owned.take();
     reactor.watches.clear();
     reactor.turn.clear();
+    reactor.kept.clear();
+    reactor.network.set(0);
     reactor.entered.take();
     reactor.scope.set(0);
     reactor.manual.set(None);
@@ -95,6 +101,9 @@ fn wipe(reactor: &Reactor) {
     reactor.above.cancel_jobs.set(None);
     reactor.above.end_jobs.set(None);
     reactor.above.jobs.set(None);
+    reactor.above.ready.set(None);
+    reactor.above.flush.set(None);
+    reactor.above.finish.set(None);
     reactor.above.on_panic.set(None);
     reactor.state.set(State::Idle);
 }

@@ -17,6 +17,18 @@ pub const READY: i32 = 4;
 pub const TRIGGER: i32 = 5;
 /// `LARIAT_EVENT_LOOPING_CALL`
 pub const LOOPING_CALL: i32 = 6;
+/// `LARIAT_EVENT_CONNECTION_MADE`
+pub const CONNECTION_MADE: i32 = 7;
+/// `LARIAT_EVENT_DATA_RECEIVED`
+pub const DATA_RECEIVED: i32 = 8;
+/// `LARIAT_EVENT_CONNECTION_LOST`
+pub const CONNECTION_LOST: i32 = 9;
+/// `LARIAT_EVENT_READ_CONNECTION_LOST`
+pub const READ_CONNECTION_LOST: i32 = 10;
+/// `LARIAT_EVENT_WRITE_CONNECTION_LOST`
+pub const WRITE_CONNECTION_LOST: i32 = 11;
+/// `LARIAT_EVENT_DATAGRAM_RECEIVED`
+pub const DATAGRAM_RECEIVED: i32 = 12;
 
 /// One event. What it owns lives until the next one is asked for.
 #[derive(Default)]
@@ -28,6 +40,7 @@ pub struct Event {
     pub failure: Owned,
     pub source: Word,
     pub readiness: i32,
+    pub data: Vec<u8>,
 }
 
 /// See the module.
@@ -51,6 +64,8 @@ pub struct Seen {
     pub failure: Word,
     pub source: Word,
     pub readiness: i32,
+    /// Where the data is, and how much.
+    pub data: (Word, usize),
 }
 
 /// Queues an event.
@@ -65,14 +80,21 @@ pub fn push_tag(reactor: ReactorItem, kind: i32, tag: Word, source: Word) {
 
 /// Queues what a watcher saw; false, and remembered, while the queue is full.
 pub fn push_ready(reactor: ReactorItem, tag: u64, source: Word, readiness: i32) -> bool {
+    let full = hold_if_full(reactor, source);
+    if !full {
+        push(reactor, Event { kind: READY, tag, source, readiness, ..Event::default() });
+    }
+    !full
+}
+
+/// Whether the queue is full; then what asks is remembered, and resumed once it is not.
+pub fn hold_if_full(reactor: ReactorItem, source: Word) -> bool {
     let full = reactor.events.queue.borrow().len() >= reactor.limits().events as usize;
     if full {
         reactor.events.full.set(true);
         reactor.events.held.borrow_mut().push(source);
-    } else {
-        push(reactor, Event { kind: READY, tag, source, readiness, ..Event::default() });
     }
-    !full
+    full
 }
 
 /// Takes the oldest event; what the one before owned is freed. A watcher whose event was taken goes on watching.
@@ -96,6 +118,7 @@ pub fn next(reactor: ReactorItem) -> Option<Seen> {
         failure: event.failure.word(),
         source: event.source,
         readiness: event.readiness,
+        data: (Word::new(event.data.as_ptr()), event.data.len()),
     };
     *reactor.events.taken.borrow_mut() = Some(event);
     Some(seen)
@@ -107,7 +130,7 @@ fn resume(reactor: ReactorItem) {
     if reactor.events.full.get() && reactor.events.queue.borrow().len() <= half {
         reactor.events.full.set(false);
         let held = reactor.events.held.take();
-        held.into_iter().for_each(|watcher| watch::event_seen(reactor, watcher));
+        held.into_iter().for_each(|held| watch::resume(reactor, held));
     }
 }
 

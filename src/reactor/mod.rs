@@ -3,6 +3,7 @@
 pub mod close;
 pub mod events;
 pub mod hooks;
+pub mod kept;
 pub mod posts;
 pub mod run;
 pub mod scopes;
@@ -15,7 +16,7 @@ pub mod turn;
 pub mod watch;
 mod wheel;
 
-use crate::driver::{Driver, MioDriver, SimulatedDriver};
+use crate::driver::{Driver, MioDriver, Ready, SimulatedDriver};
 use crate::handles::{self, Body, Item, Kind, Owned, Pools, Word};
 use crate::status::{Result, Status};
 use hooks::Hooks;
@@ -87,6 +88,12 @@ pub struct Above {
     pub on_panic: Cell<Option<fn(ReactorItem)>>,
     /// Pool jobs waiting or running, and pool threads.
     pub jobs: Cell<Option<fn(ReactorItem) -> (usize, usize)>>,
+    /// Tells what is no watcher that it is ready.
+    pub ready: Cell<Option<fn(ReactorItem, Ready)>>,
+    /// Sends what was written to the thing with this handle.
+    pub flush: Cell<Option<fn(ReactorItem, Word)>>,
+    /// Delivers the end of the thing with this handle.
+    pub finish: Cell<Option<fn(ReactorItem, Word)>>,
 }
 
 /// See the module.
@@ -126,6 +133,9 @@ pub struct Reactor {
     hooks: RefCell<Hooks>,
     logging: Cell<bool>,
     watches: watch::Watches,
+    kept: kept::Kept,
+    /// The network's slot number, for `net`; 0: none yet.
+    pub network: Cell<u32>,
     events: events::Events,
     /// The host polls the backend descriptor itself.
     embedded: Cell<bool>,
@@ -273,6 +283,13 @@ impl Reactor {
     pub fn driver(&self) -> Rc<dyn Driver> {
         let driver = self.driver.borrow();
         Rc::clone(driver.as_ref().expect("a reactor that is open has a driver"))
+    }
+
+    /// The driver, for a call that is made often; drivers call nothing back.
+    #[inline]
+    pub fn with_driver<R>(&self, call: impl FnOnce(&dyn Driver) -> R) -> R {
+        let driver = self.driver.borrow();
+        call(&**driver.as_ref().expect("a reactor that is open has a driver"))
     }
 
     /// The time in nanoseconds, read now.

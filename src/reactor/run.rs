@@ -206,7 +206,8 @@ impl Item<Reactor> {
     pub(super) fn has_work_later(self) -> bool {
         let jobs = self.above.jobs.get().is_some_and(|jobs| jobs(self).0 != 0);
         let timers = self.has_timers() && (self.manual.get().is_none() || self.has_timer_due());
-        timers || jobs || self.watches_something()
+        let network = [Kind::Listener, Kind::Transport, Kind::DatagramPort];
+        timers || jobs || self.watches_something() || network.iter().any(|kind| self.pools.alive(*kind) != 0)
     }
 }
 
@@ -228,7 +229,7 @@ impl Reactor {
     /// Whether a turn would find something at once.
     pub(super) fn has_work_now(&self) -> bool {
         let stopping = self.stop_requested.get() || self.crash_requested.get() || self.stopped_between.get();
-        stopping || self.is_mid_turn() || !self.soon.is_empty() || self.threads.has_posts()
+        stopping || self.is_mid_turn() || !self.soon.is_empty() || self.threads.has_posts() || self.keeps_something()
     }
 
     fn has_timer_due(&self) -> bool {

@@ -1,8 +1,9 @@
 //! A turn: calls from threads and soon-calls that were there when it began; due timers; poll; readiness; the end of a
 //! run if one was asked for. A frame with a budget may leave it in the middle and go on from there.
 
-use super::{Reactor, ReactorItem, State, hooks, posts, run, timers, watch};
+use super::{Reactor, ReactorItem, State, hooks, kept, posts, run, timers, watch};
 use crate::driver::Ready;
+use crate::handles::{self, Kind};
 use crate::platform;
 use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
@@ -101,6 +102,9 @@ fn phases(reactor: ReactorItem, how: How) -> Result<Status> {
         if more {
             return Ok(Status::MORE);
         }
+        if reactor.keeps_something() {
+            kept::flush(reactor);
+        }
         poll(reactor, how)?;
         turn.phase.set(Phase::AfterPoll);
     }
@@ -112,8 +116,24 @@ fn phases(reactor: ReactorItem, how: How) -> Result<Status> {
         turn.ready.borrow_mut().clear();
         turn.next_ready.set(0);
     }
+    if reactor.keeps_something() && end_turn(reactor, how) {
+        return Ok(Status::MORE);
+    }
     turn.phase.set(Phase::Begin);
     Ok(Status::OK)
+}
+
+/// What was written goes out, what ended is closed; true if the budget ended before.
+#[inline(never)]
+fn end_turn(reactor: ReactorItem, how: How) -> bool {
+    kept::flush(reactor);
+    let more = items(reactor, how, c"end of a connection", kept::finish_one);
+    if !more {
+        // Ends that were told may have been answered by writing elsewhere.
+        kept::flush(reactor);
+        reactor.forget_if_empty();
+    }
+    more
 }
 
 /// Sorts in the timers that are due: what the calls of this turn schedule waits for the next one. Where no timer waits
@@ -137,7 +157,7 @@ fn expire_timers(reactor: ReactorItem) {
 
 /// Work that the present turn leaves to the next.
 fn left_over(reactor: ReactorItem) -> bool {
-    !reactor.soon.is_empty() || reactor.threads.has_posts()
+    !reactor.soon.is_empty() || reactor.threads.has_posts() || reactor.keeps_something()
 }
 
 /// Runs one item after the other until there are none; true if the budget ended before, or the reactor panicked. Apart
@@ -190,7 +210,7 @@ fn watched_items(
 fn pending(reactor: ReactorItem) -> bool {
     let ready = reactor.turn.ready.borrow().len() > reactor.turn.next_ready.get();
     let due = reactor.now.get().is_some_and(|now| reactor.timers.borrow().is_due(now));
-    ready || due || reactor.soon.is_running() || reactor.threads.has_posts()
+    ready || due || reactor.soon.is_running() || reactor.threads.has_posts() || reactor.has_ended()
 }
 
 /// What a callback entered and did not leave is left for it.
@@ -223,16 +243,24 @@ fn run_ready(reactor: ReactorItem) -> bool {
         return false;
     };
     reactor.turn.next_ready.set(next + 1);
-    watch::dispatch(reactor, ready);
+    if handles::is_of_kind(ready.key, Kind::Watcher) {
+        watch::dispatch(reactor, ready);
+    } else if let Some(above) = reactor.above.ready.get() {
+        above(reactor, ready);
+    }
     true
 }
 
 #[inline]
 fn poll(reactor: ReactorItem, how: How) -> Result {
     match wait_time(reactor, how) {
-        Some(0) => poll_driver(&reactor, Some(0)),
-        wait => sleep(reactor, wait),
+        Some(0) => poll_driver(&reactor, Some(0))?,
+        wait => sleep(reactor, wait)?,
     }
+    if reactor.keeps_something() {
+        reactor.take_again(&mut reactor.turn.ready.borrow_mut());
+    }
+    Ok(())
 }
 
 #[inline]

@@ -213,6 +213,16 @@ pub(super) fn dispatch(reactor: ReactorItem, ready: Ready) {
     }
 }
 
+/// There is room for the events of a watcher, or of what else was held, again.
+pub(super) fn resume(reactor: ReactorItem, held: Word) {
+    if crate::handles::is_of_kind(held, Kind::Watcher) {
+        event_seen(reactor, held);
+    } else {
+        let readiness = Readiness { readable: true, writable: false };
+        reactor.ready_again(Ready { key: held, readiness, ended: false });
+    }
+}
+
 /// The host has taken the watcher's event: it watches again.
 pub(super) fn event_seen(reactor: ReactorItem, watcher: Word) {
     if let Ok(watcher) = crate::handles::get::<Watcher>(watcher) {

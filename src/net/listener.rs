@@ -1,0 +1,438 @@
+//! Listeners: they make transports of what connects.
+
+use super::protocol::Protocol;
+use super::transport::{self, Transport, flag};
+use super::unix_path::BoundPath;
+#[cfg(not(unix))]
+use super::was_interrupted;
+use super::{Fresh, attempt, error, reading, would_block};
+use crate::deferred::{Deferred, DeferredItem, chain};
+use crate::driver::sockets::{Carries, SocketOption};
+use crate::driver::{Address, Readiness, Ready};
+use crate::handles::{self, Body, BuildFn, Item, Kind, Owned, Word};
+use crate::platform::Socket;
+use crate::reactor::{Reactor, ReactorItem, hooks, scopes, timers};
+use crate::status::{Result, Status};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+/// Connections accepted in one go before it is others' turn.
+const BATCH: u32 = 64;
+/// Without descriptors, it is tried again after so many nanoseconds.
+const RETRY: u64 = 50_000_000;
+
+/// Stands for a peer without an IP address.
+const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+
+/// How a listener is made.
+#[derive(Clone, Copy)]
+pub struct How {
+    /// Connections that wait at most.
+    pub backlog: i32,
+    /// Several may listen at one address, and share what connects.
+    pub reuse_port: bool,
+    /// Of an IPv6 address: no IPv4.
+    pub only_v6: bool,
+    /// Small pieces are sent at once.
+    pub no_delay: bool,
+    /// The permissions of a Unix socket's path.
+    pub mode: Option<u32>,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        Self { backlog: 1024, reuse_port: false, only_v6: false, no_delay: true, mode: None }
+    }
+}
+
+/// What makes the self of a new connection's protocol.
+#[derive(Default)]
+pub struct Build {
+    /// None: self is the user data itself.
+    pub function: Option<BuildFn>,
+    /// What it gets.
+    pub data: Owned,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Listener {
+    socket: Cell<Socket>,
+    open: Cell<bool>,
+    scope: Cell<u32>,
+    protocol: RefCell<Option<Rc<Protocol>>>,
+    build: RefCell<Build>,
+    stopping: Cell<Word>,
+    address: Cell<Address>,
+    path: RefCell<Option<BoundPath>>,
+    connections: Cell<u32>,
+    most: Cell<u32>,
+    most_by_peer: Cell<u32>,
+    by_peer: RefCell<HashMap<IpAddr, u32>>,
+    paused: Cell<bool>,
+    /// There may be a connection that waits.
+    readable: Cell<bool>,
+    /// Descriptors had run out, and a timer is set.
+    short: Cell<bool>,
+    no_delay: Cell<bool>,
+}
+
+impl Body for Listener {
+    const KIND: Kind = Kind::Listener;
+    const SLOTS: u32 = 8;
+    type Root = Reactor;
+    type Beside = ();
+
+    fn end(listener: Item<Self>) {
+        close(listener);
+        finish(listener);
+    }
+}
+
+/// Listens at an address.
+pub fn listen(
+    reactor: ReactorItem,
+    address: &Address,
+    how: How,
+    protocol: Rc<Protocol>,
+    build: Build,
+) -> Result<Item<Listener>> {
+    super::open(reactor)?;
+    let what = || format!("listening at {address}");
+    let mut path = None;
+    let fresh = bound(reactor, address, how, &mut path).map_err(|why| match why {
+        Trouble::System(why) => error::refused(what(), &why),
+        Trouble::Said(status) => status,
+    })?;
+    let listening = fresh.with(|driver, socket| driver.listen(socket, how.backlog));
+    listening.map_err(|why| error::refused(what(), &why))?;
+    let listener = adopt(reactor, fresh, protocol, build)?;
+    listener.no_delay.set(how.no_delay && address.ip().is_some());
+    *listener.path.borrow_mut() = path;
+    Ok(listener)
+}
+
+enum Trouble {
+    System(io::Error),
+    Said(Status),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(why: io::Error) -> Self {
+        Trouble::System(why)
+    }
+}
+
+fn bound(
+    reactor: ReactorItem,
+    address: &Address,
+    how: How,
+    path: &mut Option<BoundPath>,
+) -> std::result::Result<Fresh, Trouble> {
+    let open = || reactor.with_driver(|driver| driver.open(address.family(), Carries::Stream));
+    let fresh = Fresh::new(reactor, open()?);
+    if let Address::Unix(unix) = address {
+        *path = BoundPath::bind(&fresh, unix, how.mode).map_err(Trouble::Said)?;
+        return Ok(fresh);
+    }
+    fresh.with(|driver, socket| {
+        driver.set(socket, SocketOption::ReuseAddress)?;
+        if how.reuse_port {
+            driver.set(socket, SocketOption::ReusePort)?;
+        }
+        if matches!(address, Address::Ip(std::net::SocketAddr::V6(_))) {
+            driver.set(socket, SocketOption::OnlyV6(how.only_v6))?;
+        }
+        // What is accepted inherits it, which saves a call for each connection.
+        if how.no_delay {
+            driver.set(socket, SocketOption::NoDelay(true))?;
+        }
+        driver.bind(socket, address)
+    })?;
+    Ok(fresh)
+}
+
+/// Accepts at a socket that listens already.
+pub(super) fn adopt(
+    reactor: ReactorItem,
+    fresh: Fresh,
+    protocol: Rc<Protocol>,
+    build: Build,
+) -> Result<Item<Listener>> {
+    let address = fresh.with(|driver, socket| driver.local_address(socket));
+    let address = address.map_err(|why| error::refused("asking for the listener's address", &why))?;
+    let listener = reactor.pools.alloc::<Listener>()?;
+    let scope = reactor.scope.get();
+    let joined = if scope == 0 { Ok(()) } else { scopes::join(reactor, scope, listener.word()) };
+    let readable = Readiness { readable: true, writable: false };
+    let watched = joined.and_then(|()| fresh.with(|driver, socket| driver.watch(socket, listener.word(), readable)));
+    watched.inspect_err(|_| reactor.pools.free(listener))?;
+    listener.socket.set(fresh.keep());
+    listener.open.set(true);
+    listener.scope.set(scope);
+    *listener.protocol.borrow_mut() = Some(protocol);
+    *listener.build.borrow_mut() = build;
+    listener.stopping.set(Word::NULL);
+    listener.address.set(address);
+    listener.connections.set(0);
+    listener.most.set(0);
+    listener.most_by_peer.set(0);
+    listener.paused.set(false);
+    listener.readable.set(false);
+    listener.short.set(false);
+    Ok(listener)
+}
+
+/// Something waits to be accepted.
+pub(super) fn ready(reactor: ReactorItem, listener: Item<Listener>) {
+    listener.readable.set(true);
+    let mut batch = BATCH;
+    while listener.open.get() && listener.readable.get() && !listener.paused.get() && !is_full(listener) {
+        if batch == 0 {
+            return again(listener);
+        }
+        batch -= 1;
+        match reactor.with_driver(|driver| driver.accept(listener.socket.get())) {
+            Ok(socket) => accepted(reactor, listener, Fresh::new(reactor, socket)),
+            Err(why) if would_block(&why) => listener.readable.set(false),
+            Err(why) => failed(reactor, listener, &why),
+        }
+    }
+}
+
+fn is_full(listener: Item<Listener>) -> bool {
+    listener.most.get() != 0 && listener.connections.get() >= listener.most.get()
+}
+
+/// Those that wait are not left alone: they are looked at in the next turn.
+fn again(listener: Item<Listener>) {
+    let readiness = Readiness { readable: true, writable: false };
+    listener.root().ready_again(Ready { key: listener.word(), readiness, ended: false });
+}
+
+fn resume_if_possible(listener: Item<Listener>) {
+    if listener.open.get() && listener.readable.get() && !listener.paused.get() && !is_full(listener) {
+        again(listener);
+    }
+}
+
+/// A connection that was gone before it was accepted, and the like, is not the end of the batch. Without descriptors
+/// nobody is turned away: they wait until there are some, which a timer looks after.
+fn failed(reactor: ReactorItem, listener: Item<Listener>, why: &io::Error) {
+    let status = error::status_of(why);
+    if !matches!(status, Status::ERR_TOO_MANY_DESCRIPTORS | Status::ERR_NO_MEMORY) {
+        // A listener whose socket is no good any more would fail for ever.
+        if is_hopeless(why) {
+            listener.readable.set(false);
+            hooks::log(reactor, hooks::ERROR, format!("accepting at {}: {why}", listener.address.get()));
+        }
+        return;
+    }
+    listener.readable.set(false);
+    if !listener.short.replace(true) {
+        hooks::log(reactor, hooks::WARNING, format!("accepting at {}: {why}; waiting", listener.address.get()));
+        let deadline = reactor.read_clock().saturating_add(RETRY);
+        if timers::call_at(reactor, deadline, try_again, listener.word()).is_err() {
+            listener.short.set(false);
+            again(listener);
+        }
+    }
+}
+
+fn is_hopeless(why: &io::Error) -> bool {
+    #[cfg(unix)]
+    return matches!(
+        why.raw_os_error(),
+        Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP | libc::EFAULT)
+    );
+    #[cfg(not(unix))]
+    {
+        !was_interrupted(why) && why.kind() != io::ErrorKind::ConnectionReset
+    }
+}
+
+extern "C-unwind" fn try_again(word: Word) {
+    if let Ok(listener) = handles::get::<Listener>(word) {
+        listener.short.set(false);
+        listener.readable.set(true);
+        resume_if_possible(listener);
+    }
+}
+
+/// One more has connected.
+fn accepted(reactor: ReactorItem, listener: Item<Listener>, socket: Fresh) {
+    if listener.short.get() {
+        listener.short.set(false);
+    }
+    let unix = matches!(listener.address.get(), Address::Unix(_));
+    let peer = if unix || listener.most_by_peer.get() == 0 { None } else { peer_of(&socket) };
+    if peer.is_some_and(|peer| has_too_many(listener, peer)) {
+        return;
+    }
+    let flags = if unix { flag::UNIX } else { 0 };
+    let scope = listener.scope.get();
+    let Ok(transport) = transport::make(reactor, socket, scope, flags) else {
+        return hooks::log(reactor, hooks::ERROR, "no memory for a connection that was accepted".to_owned());
+    };
+    transport.listener.set(listener.word());
+    listener.connections.set(listener.connections.get() + 1);
+    if let Some(peer) = peer {
+        // Kept, since a connection that was reset has no address any more.
+        if transport.with_new_extra(|extra| extra.peer = Some(peer)).is_ok() {
+            *listener.by_peer.borrow_mut().entry(peer.ip().map_or(NOBODY, |peer| peer.ip())).or_insert(0) += 1;
+            transport.set(flag::COUNTED);
+        }
+    }
+    match build(reactor, listener, transport) {
+        Some((protocol, this)) if reading::watch(transport).is_ok() => attempt::establish(transport, protocol, this),
+        _ => super::ending::lost(transport, Status::ERR_CONNECTION_REFUSED),
+    }
+}
+
+fn peer_of(socket: &Fresh) -> Option<Address> {
+    socket.with(|driver, socket| driver.peer_address(socket)).ok()
+}
+
+fn has_too_many(listener: Item<Listener>, peer: Address) -> bool {
+    let most = listener.most_by_peer.get();
+    let count = peer.ip().and_then(|peer| listener.by_peer.borrow().get(&peer.ip()).copied());
+    count.is_some_and(|count| count >= most)
+}
+
+/// Asks for the protocol's self. None: the connection is refused.
+fn build(reactor: ReactorItem, listener: Item<Listener>, transport: Item<Transport>) -> Option<(Rc<Protocol>, Owned)> {
+    let protocol = listener.protocol.borrow().clone()?;
+    let (function, data) = {
+        let build = listener.build.borrow();
+        (build.function, build.data.word())
+    };
+    let mut this = data;
+    if let Some(function) = function {
+        this = Word::NULL;
+        let _out = reactor.call_out();
+        let (listener, transport) = (listener.word(), transport.word());
+        let status = reactor.in_scope(scope_of(transport), || function(listener, transport, &mut this, data));
+        if status != Status::OK.0 {
+            return None;
+        }
+    }
+    let owned = protocol.own(this);
+    Some((protocol, owned))
+}
+
+fn scope_of(transport: Word) -> u32 {
+    handles::get::<Transport>(transport).map_or(0, |transport| transport.scope.get())
+}
+
+/// A connection ends: its peer may have another.
+pub(super) fn forget_peer(transport: Item<Transport>) {
+    if !transport.has(flag::COUNTED) {
+        return;
+    }
+    transport.clear(flag::COUNTED);
+    let Ok(listener) = handles::get::<Listener>(transport.listener.get()) else { return };
+    let peer = transport.with_extra(|extra| extra.peer).flatten().and_then(|peer| peer.ip());
+    let peer = peer.map_or(NOBODY, |peer| peer.ip());
+    let mut by_peer = listener.by_peer.borrow_mut();
+    if let Some(count) = by_peer.get_mut(&peer) {
+        *count -= 1;
+        if *count == 0 {
+            by_peer.remove(&peer);
+        }
+    }
+}
+
+/// A connection is over: there is room for another.
+pub(super) fn connection_over(transport: Item<Transport>) {
+    if let Ok(listener) = handles::get::<Listener>(transport.listener.get()) {
+        listener.connections.set(listener.connections.get().saturating_sub(1));
+        resume_if_possible(listener);
+    }
+}
+
+/// Listens no more; its connections live on. The Deferred fires once the socket is closed, never from inside this call.
+pub fn stop(listener: Item<Listener>) -> Result<DeferredItem> {
+    if !listener.open.get() {
+        return Err(Status::ERR_CLOSED.because("the listener was stopped already"));
+    }
+    let deferred: Item<Deferred> = chain::new_inside(listener.root(), stops_anyway, Word::NULL)?;
+    listener.stopping.set(deferred.word());
+    close(listener);
+    listener.root().note_ended(listener.word());
+    Ok(deferred)
+}
+
+extern "C-unwind" fn stops_anyway(_: Word, _: Word) {}
+
+fn close(listener: Item<Listener>) {
+    if listener.open.replace(false) {
+        listener.root_body().with_driver(|driver| driver.close(listener.socket.get()));
+        if let Some(path) = listener.path.take() {
+            path.unlink();
+        }
+    }
+}
+
+/// Tells of the end of a stopped listener.
+pub(super) fn finish(listener: Item<Listener>) {
+    let reactor = listener.root();
+    let _out = reactor.call_out();
+    let scope = listener.scope.get();
+    let stopping = handles::get::<Deferred>(listener.stopping.replace(Word::NULL));
+    let owned = (listener.build.take(), listener.protocol.take());
+    listener.by_peer.take();
+    reactor.pools.free(listener);
+    if let Ok(deferred) = stopping {
+        let _ = chain::callback(deferred, Owned::default());
+    }
+    reactor.in_scope(scope, || drop(owned));
+}
+
+impl Listener {
+    /// Where it listens.
+    pub fn address(&self) -> Address {
+        self.address.get()
+    }
+
+    /// How many connections of it there are.
+    pub fn connections(&self) -> u32 {
+        self.connections.get()
+    }
+}
+
+fn check_open(listener: Item<Listener>) -> Result {
+    if listener.open.get() { Ok(()) } else { Err(Status::ERR_CLOSED.because("the listener was stopped")) }
+}
+
+/// Accepts no more until resumed; who connects waits in the backlog.
+pub fn pause(listener: Item<Listener>) -> Result {
+    check_open(listener)?;
+    listener.paused.set(true);
+    Ok(())
+}
+
+/// Accepts again.
+pub fn resume(listener: Item<Listener>) -> Result {
+    check_open(listener)?;
+    listener.paused.set(false);
+    resume_if_possible(listener);
+    Ok(())
+}
+
+/// At most so many connections in all; 0: no limit. Who comes then waits in the backlog.
+pub fn set_most(listener: Item<Listener>, most: u32) -> Result {
+    check_open(listener)?;
+    listener.most.set(most);
+    resume_if_possible(listener);
+    Ok(())
+}
+
+/// At most so many connections from one IP address; 0: no limit. One more is closed as soon as it is accepted.
+pub fn set_most_by_peer(listener: Item<Listener>, most: u32) -> Result {
+    check_open(listener)?;
+    listener.most_by_peer.set(most);
+    Ok(())
+}

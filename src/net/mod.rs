@@ -1,0 +1,169 @@
+//! Networking: streams, datagrams, names and endpoints, above the reactor and the Deferred. Sockets are reached through
+//! the driver alone.
+//!
+//! `transport` is a connection and its state; `reading`, `writing` and `ending` are what happens to it. `listener` makes
+//! transports of what connects here, `attempt` and `connect` of what is connected to.
+
+pub mod adopt;
+pub mod attempt;
+pub mod ending;
+pub mod error;
+pub mod listener;
+pub mod options;
+pub mod out;
+pub mod producer;
+pub mod protocol;
+pub mod rate;
+pub mod reading;
+pub mod transport;
+pub mod unix_path;
+pub mod writing;
+
+use crate::driver::{Driver, Ready};
+use crate::handles::{self, Body, Item, Kind, Word};
+use crate::platform::Socket;
+use crate::reactor::{Reactor, ReactorItem};
+use crate::status::{Result, Status};
+use listener::Listener;
+use out::Out;
+use std::cell::{Cell, RefCell};
+use std::io;
+use transport::Transport;
+
+/// What is received in one go: one buffer for all, lent to the callback.
+const RECEIVE: usize = 64 * 1024;
+/// Emptied buffers that are kept to be used again.
+const SPARE: usize = 64;
+
+/// What the connections of a reactor share.
+#[derive(Default)]
+pub struct Network {
+    buffer: Cell<Option<Box<[u8]>>>,
+    /// Emptied write queues, each with an emptied buffer.
+    outs: RefCell<Vec<Box<Out>>>,
+    /// Whose callback is running: what it writes goes out when that returns.
+    current: Cell<Word>,
+}
+
+impl Body for Network {
+    const KIND: Kind = Kind::Network;
+    const SLOTS: u32 = 1;
+    type Root = Reactor;
+    type Beside = ();
+
+    fn end(network: Item<Self>) {
+        network.buffer.take();
+        network.outs.take();
+        network.current.set(Word::NULL);
+        network.root().network.set(0);
+        network.root().pools.free(network);
+    }
+}
+
+/// The network of a reactor, made when it is first needed.
+pub fn open(reactor: ReactorItem) -> Result<Item<Network>> {
+    reactor.check_open()?;
+    if reactor.network.get() == 0 {
+        let network = reactor.pools.alloc::<Network>()?;
+        reactor.network.set(network.index());
+        reactor.above.ready.set(Some(ready));
+        reactor.above.flush.set(Some(flush));
+        reactor.above.finish.set(Some(finish));
+    }
+    Ok(of(reactor))
+}
+
+/// The network of a reactor that has connections.
+#[inline]
+fn of(reactor: ReactorItem) -> Item<Network> {
+    Item::<Network>::at(reactor.network.get())
+}
+
+impl Network {
+    fn take_buffer(&self) -> Result<Box<[u8]>> {
+        if let Some(buffer) = self.buffer.take() {
+            return Ok(buffer);
+        }
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(RECEIVE).map_err(|_| Status::ERR_NO_MEMORY)?;
+        buffer.resize(RECEIVE, 0);
+        Ok(buffer.into_boxed_slice())
+    }
+
+    fn give_buffer(&self, buffer: Box<[u8]>) {
+        self.buffer.set(Some(buffer));
+    }
+}
+
+fn ready(reactor: ReactorItem, ready: Ready) {
+    if handles::is_of_kind(ready.key, Kind::Transport) {
+        // One that ended earlier in the same batch is stale, or marked.
+        if let Ok(transport) = handles::get::<Transport>(ready.key) {
+            transport::ready(reactor, transport, ready);
+        }
+    } else if let Ok(listener) = handles::get::<Listener>(ready.key) {
+        listener::ready(reactor, listener);
+    }
+}
+
+fn flush(_: ReactorItem, thing: Word) {
+    if let Ok(transport) = handles::get::<Transport>(thing) {
+        writing::flush_written(transport);
+    }
+}
+
+fn finish(_: ReactorItem, thing: Word) {
+    if handles::is_of_kind(thing, Kind::Transport) {
+        if let Ok(transport) = handles::get::<Transport>(thing) {
+            ending::finish(transport);
+        }
+    } else if let Ok(listener) = handles::get::<Listener>(thing) {
+        listener::finish(listener);
+    }
+}
+
+/// A socket that is closed unless it is kept.
+struct Fresh {
+    reactor: ReactorItem,
+    socket: Option<Socket>,
+    /// It stays the host's unless it is kept.
+    is_hosts: bool,
+}
+
+impl Fresh {
+    fn new(reactor: ReactorItem, socket: Socket) -> Self {
+        Self { reactor, socket: Some(socket), is_hosts: false }
+    }
+
+    fn of_host(reactor: ReactorItem, socket: Socket) -> Self {
+        Self { is_hosts: true, ..Self::new(reactor, socket) }
+    }
+
+    fn socket(&self) -> Socket {
+        self.socket.expect("a fresh socket is there until it is kept")
+    }
+
+    fn keep(mut self) -> Socket {
+        self.socket.take().expect("a fresh socket is there until it is kept")
+    }
+
+    fn with<R>(&self, call: impl FnOnce(&dyn Driver, Socket) -> R) -> R {
+        self.reactor.with_driver(|driver| call(driver, self.socket()))
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.filter(|_| !self.is_hosts) {
+            self.reactor.with_driver(|driver| driver.close(socket));
+        }
+    }
+}
+
+fn would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+fn was_interrupted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted
+}

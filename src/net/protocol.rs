@@ -1,0 +1,94 @@
+//! What a connection's owner wants to be told.
+
+use super::transport::{Transport, flag};
+use crate::handles::{DataFn, FreeFn, Item, LostFn, Owned, TransportFn, Word};
+use crate::reactor::events::{self, Event};
+use crate::status::Result;
+
+/// The functions of a protocol, or the tag of its events. None of it is told where there is neither.
+#[derive(Clone, Default)]
+#[expect(missing_docs, reason = "each is named after its field in lariat_protocol")]
+pub struct Protocol {
+    pub connection_made: Option<TransportFn>,
+    pub data_received: Option<DataFn>,
+    pub connection_lost: Option<LostFn>,
+    pub read_connection_lost: Option<TransportFn>,
+    pub write_connection_lost: Option<TransportFn>,
+    pub free_self: Option<FreeFn>,
+    /// What `data_received` does not consume comes again, with more behind it.
+    pub pull: bool,
+    pub events: Option<u64>,
+}
+
+impl Protocol {
+    /// Whether a direction that has ended leaves the other one open.
+    pub fn keeps_half(&self) -> bool {
+        self.read_connection_lost.is_some() || self.write_connection_lost.is_some()
+    }
+
+    /// A self that is freed as this protocol wants it.
+    pub fn own(&self, this: Word) -> Owned {
+        Owned::new(this, self.free_self)
+    }
+}
+
+/// Something between a connection and its protocol, that makes other pieces of what comes in and of what goes out.
+pub trait Filter {
+    /// Bytes came in: hands on what they make by [`Item::deliver`]. An error ends the connection with it.
+    fn received(&self, transport: Item<Transport>, data: &[u8]) -> Result;
+    /// The peer sends no more: an error where that cuts something short.
+    fn ended(&self, transport: Item<Transport>) -> Result;
+}
+
+impl Item<Transport> {
+    /// Calls one of the protocol's functions that get no more than the transport; or queues its event.
+    pub(super) fn tell(self, which: impl FnOnce(&Protocol) -> Option<TransportFn>, kind: i32) {
+        let reactor = self.root();
+        let Some((function, tag)) = self.with_protocol(|protocol| (which(protocol), protocol.events)) else { return };
+        if let Some(tag) = tag {
+            events::push(reactor, Event { kind, tag, source: self.word(), ..Event::default() });
+        } else if let Some(function) = function {
+            let _out = reactor.call_out();
+            reactor.in_scope(self.scope.get(), || function(self.word(), self.this.get()));
+        }
+    }
+
+    /// Hands data to the protocol.
+    #[inline]
+    pub fn deliver(self, data: &[u8]) {
+        let Some((function, tag)) = self.with_protocol(|protocol| (protocol.data_received, protocol.events)) else {
+            return;
+        };
+        let reactor = self.root();
+        if let Some(tag) = tag {
+            self.push_data(tag, data);
+        } else if let Some(function) = function {
+            let _out = reactor.call_out();
+            let place = Word::new(data.as_ptr());
+            reactor.in_scope(self.scope.get(), || function(self.word(), place, data.len(), self.this.get()));
+        }
+    }
+
+    fn push_data(self, tag: u64, data: &[u8]) {
+        let mut copy = Vec::new();
+        if copy.try_reserve_exact(data.len()).is_err() {
+            return self.lost_to(crate::status::Status::ERR_NO_MEMORY, "no memory for what was received");
+        }
+        copy.extend_from_slice(data);
+        let event = Event { kind: events::DATA_RECEIVED, tag, source: self.word(), data: copy, ..Event::default() };
+        events::push(self.root(), event);
+    }
+
+    /// Whether the data that comes now has nowhere to go; then reading goes on when there is room for its events.
+    pub(super) fn is_held(self) -> bool {
+        let as_events = self.with_protocol(|protocol| protocol.events.is_some()) == Some(true);
+        if !as_events || self.has(flag::HELD) {
+            return self.has(flag::HELD);
+        }
+        let held = events::hold_if_full(self.root(), self.word());
+        if held {
+            self.set(flag::HELD);
+        }
+        held
+    }
+}

@@ -1,0 +1,250 @@
+//! Reading: one buffer for all, a budget an event, and what stops it.
+
+use super::protocol::Filter;
+use super::transport::{Transport, flag};
+use super::{Network, ending, was_interrupted, would_block};
+use crate::driver::{Driver, Readiness, Ready};
+use crate::handles::Item;
+use crate::reactor::{ReactorItem, events};
+use crate::status::{Result, Status};
+use std::io;
+use std::rc::Rc;
+
+/// So much is read at most before it is others' turn.
+const BUDGET: usize = 256 * 1024;
+/// So much that was not consumed waits at most; then reading pauses until some is.
+const PULLED: usize = 1024 * 1024;
+
+const STOPS: u32 = flag::LOST | flag::PAUSED | flag::READ_LIMITED | flag::READ_CLOSED | flag::LOSING | flag::PULL_FULL;
+
+/// Reads what there is, as far as that is wanted and the budget goes.
+pub(super) fn read(reactor: ReactorItem, network: Item<Network>, transport: Item<Transport>) {
+    if transport.has(flag::READING | STOPS) || transport.is_held() {
+        return;
+    }
+    let Ok(mut buffer) = network.take_buffer() else {
+        return transport.lost_to(Status::ERR_NO_MEMORY, "no memory to read into");
+    };
+    transport.set(flag::READING);
+    if transport.has(flag::FILTERED) {
+        // It may hold back what it had when reading was paused.
+        filtered(transport, &[]);
+    }
+    let mut budget = BUDGET;
+    while transport.has(flag::READABLE) && !transport.has(STOPS) {
+        let room = allowed(transport, buffer.len());
+        match receive(transport, &mut buffer[..room]) {
+            Ok(0) => {
+                transport.clear(flag::READABLE);
+                ended(transport);
+            }
+            Ok(length) => {
+                if length < room && is_drained(transport) {
+                    transport.clear(flag::READABLE);
+                }
+                received(transport, &buffer[..length]);
+                budget = budget.saturating_sub(length);
+                if transport.has(flag::LOST) || transport.is_held() {
+                    break;
+                }
+                if budget == 0 && transport.has(flag::READABLE) {
+                    again(reactor, transport);
+                    break;
+                }
+            }
+            Err(why) if would_block(&why) => transport.clear(flag::READABLE),
+            Err(why) if was_interrupted(&why) => {}
+            Err(why) => ending::lost_by(transport, &why),
+        }
+    }
+    transport.clear(flag::READING);
+    network.give_buffer(buffer);
+}
+
+fn receive(transport: Item<Transport>, buffer: &mut [u8]) -> io::Result<usize> {
+    if !transport.has(flag::UNIX) {
+        return transport.with_socket(|driver, socket| driver.receive(socket, buffer));
+    }
+    let mut came = Vec::new();
+    let done = transport.with_socket(|driver, socket| driver.receive_with_descriptors(socket, buffer, &mut came));
+    if !came.is_empty() {
+        super::options::keep_descriptors(transport, came);
+    }
+    done
+}
+
+/// Whether less than asked for means that nothing is left.
+fn is_drained(transport: Item<Transport>) -> bool {
+    !transport.has(flag::PEER_ENDED | flag::UNIX) && transport.with_socket(|driver, _| driver.drains())
+}
+
+/// How much may be read at once.
+fn allowed(transport: Item<Transport>, room: usize) -> usize {
+    if transport.has(flag::RATED) { super::rate::may_read(transport, room) } else { room }
+}
+
+/// Has the transport read on in the next turn.
+pub(super) fn again(reactor: ReactorItem, transport: Item<Transport>) {
+    if !transport.has(flag::AGAIN) {
+        transport.set(flag::AGAIN);
+        let readiness = Readiness { readable: true, writable: false };
+        reactor.ready_again(Ready { key: transport.word(), readiness, ended: false });
+    }
+}
+
+#[inline]
+fn received(transport: Item<Transport>, data: &[u8]) {
+    if transport.has(flag::RATED) {
+        super::rate::did_read(transport, data.len());
+    }
+    if transport.idle.get() != 0 {
+        super::options::reset_idle(transport);
+    }
+    if transport.has(flag::FILTERED) {
+        filtered(transport, data);
+    } else if transport.has(flag::PULL) {
+        pulled(transport, data);
+    } else {
+        transport.deliver(data);
+    }
+}
+
+fn filter_of(transport: Item<Transport>) -> Option<Rc<dyn Filter>> {
+    transport.with_extra(|extra| extra.filter.clone()).flatten()
+}
+
+fn filtered(transport: Item<Transport>, data: &[u8]) {
+    if let Some(Err(why)) = filter_of(transport).map(|filter| filter.received(transport, data)) {
+        ending::fail(transport, why);
+    }
+}
+
+/// Puts something between a connection and its protocol, or takes it away again.
+pub fn set_filter(transport: Item<Transport>, filter: Option<Rc<dyn Filter>>) -> Result {
+    transport.check_open()?;
+    let on = filter.is_some();
+    transport.with_new_extra(|extra| extra.filter = filter)?;
+    if on {
+        transport.set(flag::FILTERED)
+    } else {
+        transport.clear(flag::FILTERED)
+    }
+    Ok(())
+}
+
+/// What came joins what was not consumed, and all of it is handed over.
+fn pulled(transport: Item<Transport>, data: &[u8]) {
+    let kept = transport.with_new_extra(|extra| {
+        // Nobody else looks at it outside of its own callback.
+        let pulled = Rc::get_mut(&mut extra.pulled)?;
+        pulled.drain(..std::mem::take(&mut extra.pulled_at));
+        pulled.try_reserve(data.len()).ok()?;
+        pulled.extend_from_slice(data);
+        Some(())
+    });
+    if !matches!(kept, Ok(Some(()))) {
+        return transport.lost_to(Status::ERR_NO_MEMORY, "no memory for what was received");
+    }
+    hand_over_pulled(transport);
+}
+
+fn hand_over_pulled(transport: Item<Transport>) {
+    let Some((pulled, at)) = transport.with_extra(|extra| (Rc::clone(&extra.pulled), extra.pulled_at)) else {
+        return;
+    };
+    if at < pulled.len() {
+        transport.deliver(&pulled[at..]);
+    }
+    let left = transport.with_extra(|extra| extra.pulled.len() - extra.pulled_at);
+    if left.is_some_and(|left| left >= PULLED) {
+        transport.set(flag::PULL_FULL);
+    }
+}
+
+/// What was not consumed yet, as it is now; it stays where it is until more comes.
+pub fn peek(transport: Item<Transport>) -> Result<(crate::handles::Word, usize)> {
+    transport.check_open()?;
+    let place = |extra: &mut super::transport::Extra| {
+        let data = &extra.pulled[extra.pulled_at..];
+        (crate::handles::Word::new(data.as_ptr()), data.len())
+    };
+    Ok(transport.with_extra(place).unwrap_or_default())
+}
+
+/// So much is done with. Reading goes on if it had stopped for that.
+pub fn consume(transport: Item<Transport>, length: usize) -> Result {
+    transport.check_open()?;
+    if !transport.has(flag::PULL) {
+        return Err(Status::ERR_INVALID_STATE.because("the protocol has not set pull: all that comes is consumed"));
+    }
+    let consumed = transport.with_extra(|extra| {
+        let left = extra.pulled.len() - extra.pulled_at;
+        if length <= left {
+            extra.pulled_at += length;
+        }
+        (length <= left, left)
+    });
+    let (enough, left) = consumed.unwrap_or((length == 0, 0));
+    if !enough {
+        return Err(Status::ERR_INVALID_ARGUMENT.because(format_args!("len is {length}, but only {left} bytes wait")));
+    }
+    if length != 0 && transport.has(flag::PULL_FULL) {
+        transport.clear(flag::PULL_FULL);
+        resume_if_possible(transport);
+    }
+    Ok(())
+}
+
+/// The peer sends no more.
+fn ended(transport: Item<Transport>) {
+    transport.set(flag::READ_CLOSED);
+    if let Some(Err(why)) = filter_of(transport).map(|filter| filter.ended(transport)) {
+        return ending::fail(transport, why);
+    }
+    let keeps_half = transport.with_protocol(|protocol| protocol.keeps_half()).unwrap_or(false);
+    if keeps_half {
+        transport.tell(|protocol| protocol.read_connection_lost, events::READ_CONNECTION_LOST);
+    }
+    if !keeps_half || transport.has(flag::WRITE_CLOSED) {
+        // What was written goes out before: the peer may still be reading.
+        ending::lose_quietly(transport);
+    }
+}
+
+/// Reads no more until resumed. The peer is then held up by the system.
+pub fn pause(transport: Item<Transport>) -> Result {
+    transport.check_open()?;
+    transport.set(flag::PAUSED);
+    Ok(())
+}
+
+/// Reads again.
+pub fn resume(transport: Item<Transport>) -> Result {
+    transport.check_open()?;
+    transport.clear(flag::PAUSED);
+    resume_if_possible(transport);
+    Ok(())
+}
+
+/// Reads what is there once nothing stops it any more.
+pub(super) fn resume_if_possible(transport: Item<Transport>) {
+    if transport.has(flag::READABLE | flag::FILTERED) && !transport.has(STOPS | flag::CONNECTING) {
+        again(transport.root(), transport);
+    }
+}
+
+/// Whether the protocol takes more now: a filter that has more asks before each piece.
+pub fn is_wanted(transport: Item<Transport>) -> bool {
+    !transport.has(STOPS & !flag::READ_CLOSED) && !transport.is_held()
+}
+
+/// Registers the socket: both directions, once, for all of its life.
+pub(super) fn watch(transport: Item<Transport>) -> Result {
+    let both = Readiness { readable: true, writable: true };
+    transport.with_socket(|driver, socket| driver.watch(socket, transport.word(), both))
+}
+
+/// Whether a socket belongs to a Unix stream.
+pub(super) fn is_unix(driver: &dyn Driver, socket: crate::platform::Socket) -> bool {
+    matches!(driver.local_address(socket), Ok(crate::driver::Address::Unix(_)))
+}

@@ -1,0 +1,305 @@
+//! Writing: what a callback writes is copied together and sent when it returns; large pieces go out as they are.
+
+use super::out::{Out, Part, Sent};
+use super::transport::{Transport, flag};
+use super::{SPARE, ending, producer, was_interrupted, would_block};
+use crate::deferred::Deferred;
+use crate::deferred::{chain, failure};
+use crate::handles::{self, Item, Owned, Word};
+use crate::reactor::{events, timers};
+use crate::status::{Result, Status};
+use std::io;
+
+/// Pieces of this size and more go to the system at once, without being copied.
+const LARGE: usize = 8 * 1024;
+/// The system had no room of its own: it is tried again after so many nanoseconds.
+const AGAIN: u64 = 10_000_000;
+/// So much is written at most before it is others' turn.
+const BUDGET: usize = 1024 * 1024;
+
+/// Refuses a transport on which nothing can be written any more.
+fn check_writable(transport: Item<Transport>, more: u64) -> Result {
+    transport.check_open()?;
+    if transport.has(flag::WRITE_CLOSED | flag::LOSING_WRITE) {
+        return Err(Status::ERR_CLOSED.because("the connection was closed for writing"));
+    }
+    if transport.has(flag::CONTROLLED) {
+        let cap = transport.with_extra(|extra| extra.cap).unwrap_or(0);
+        let waits = buffered(transport);
+        if cap != 0 && waits.saturating_add(more) > cap {
+            let why = format_args!("{waits} of at most {cap} bytes wait to be written, {more} more do not fit");
+            return Err(Status::ERR_BUFFER_FULL.because(why));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that wait to be written.
+pub fn buffered(transport: Item<Transport>) -> u64 {
+    with_out(transport, Out::length).unwrap_or(0)
+}
+
+fn with_out<R>(transport: Item<Transport>, read: impl FnOnce(&Out) -> R) -> Option<R> {
+    let out = transport.out.take()?;
+    let result = read(&out);
+    transport.out.set(Some(out));
+    Some(result)
+}
+
+fn take_out(transport: Item<Transport>) -> Result<Box<Out>> {
+    if let Some(out) = transport.out.take() {
+        return Ok(out);
+    }
+    let spare = super::of(transport.root()).outs.borrow_mut().pop();
+    if let Some(out) = spare {
+        return Ok(out);
+    }
+    handles::check_memory(size_of::<Out>())?;
+    Ok(Box::default())
+}
+
+fn put_out(transport: Item<Transport>, out: Box<Out>) {
+    if !out.is_empty() {
+        return transport.out.set(Some(out));
+    }
+    let network = super::of(transport.root());
+    let mut outs = network.outs.borrow_mut();
+    if outs.len() < SPARE {
+        outs.push(out);
+    }
+}
+
+/// Writes. All of it is accepted, or nothing.
+#[inline]
+pub fn write(transport: Item<Transport>, data: &[u8]) -> Result {
+    check_writable(transport, data.len() as u64)?;
+    if data.is_empty() {
+        return Ok(());
+    }
+    let now = data.len() >= LARGE || !transport.root_body().is_turning();
+    if now && !transport.has(flag::FULL | flag::CONNECTING | flag::RATED | flag::WRITE_LIMITED) {
+        return write_now(transport, data);
+    }
+    let mut out = take_out(transport)?;
+    let pushed = out.push(data);
+    put_out(transport, out);
+    pushed?;
+    written(transport);
+    Ok(())
+}
+
+/// Writes several parts, as if they were one.
+pub fn write_parts<'data>(
+    transport: Item<Transport>,
+    length: usize,
+    parts: impl Iterator<Item = &'data [u8]>,
+) -> Result {
+    check_writable(transport, length as u64)?;
+    let mut whole = Vec::new();
+    whole.try_reserve_exact(length).map_err(|_| Status::ERR_NO_MEMORY)?;
+    parts.for_each(|part| whole.extend_from_slice(part));
+    write(transport, &whole)
+}
+
+/// Sends at once what there is room for; what is left waits.
+fn write_now(transport: Item<Transport>, data: &[u8]) -> Result {
+    let mut out = take_out(transport)?;
+    let before = out.length();
+    let sent = if out.is_empty() {
+        retry(|| transport.with_socket(|driver, socket| driver.send(socket, data))).map(|sent| sent as u64)
+    } else {
+        let send = |out: &mut Out| transport.with_socket(|driver, socket| out.send(driver, socket, data, usize::MAX));
+        retry(|| send(&mut out)).map(|sent| if let Sent::Some(sent, _) = sent { sent as u64 } else { 0 })
+    };
+    let (sent, error) = match sent {
+        Ok(sent) => (sent, None),
+        Err(error) => (0, Some(error)),
+    };
+    // What went out of what waited before is no part of this.
+    let of_this = sent.saturating_sub(before.min(sent)) as usize;
+    let pushed = if of_this < data.len() { out.push(&data[of_this..]) } else { Ok(()) };
+    put_out(transport, out);
+    match error {
+        Some(error) if would_block(&error) => transport.set(flag::FULL),
+        // The end is told later; what was written is lost with the rest.
+        Some(error) if !is_short_of_room(&error) => ending::lost_by(transport, &error),
+        _ => {}
+    }
+    pushed?;
+    written(transport);
+    Ok(())
+}
+
+/// What waits now goes out when the callback returns, or what is asked to end ends.
+pub(super) fn written(transport: Item<Transport>) {
+    if transport.has(flag::CONTROLLED) {
+        producer::pause_if_full(transport);
+    }
+    note_written(transport);
+}
+
+pub(super) fn note_written(transport: Item<Transport>) {
+    if transport.has(flag::WRITTEN | flag::LOST) {
+        return;
+    }
+    transport.set(flag::WRITTEN);
+    let reactor = transport.root();
+    // Whoever is called just now is flushed when its callback returns.
+    if super::of(reactor).current.get() != transport.word() {
+        reactor.note_written(transport.word());
+    }
+}
+
+/// Sends what was written since.
+pub(super) fn flush_written(transport: Item<Transport>) {
+    transport.clear(flag::WRITTEN);
+    if !transport.has(flag::LOST | flag::FULL | flag::CONNECTING) {
+        flush(transport);
+    }
+}
+
+fn retry<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
+    loop {
+        match call() {
+            Err(error) if was_interrupted(&error) => {}
+            done => return done,
+        }
+    }
+}
+
+/// The system has no memory for it just now, and no edge will say when it has.
+fn is_short_of_room(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    return matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM));
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
+    }
+}
+
+/// Sends what there is room for; then what waits for that is done.
+pub(super) fn flush(transport: Item<Transport>) {
+    let Some(mut out) = transport.out.take() else { return drained(transport) };
+    let mut told = Vec::new();
+    let mut budget = BUDGET;
+    let failed = loop {
+        if out.is_empty() || budget == 0 {
+            break None;
+        }
+        let most = if transport.has(flag::RATED) { super::rate::may_write(transport, budget) } else { budget };
+        if most == 0 {
+            break None;
+        }
+        match transport.with_socket(|driver, socket| out.send(driver, socket, &[], most)) {
+            Ok(Sent::Some(sent, less)) => {
+                budget = budget.saturating_sub(sent);
+                sent_some(transport, sent);
+                if less && tells_of_room(transport) {
+                    transport.set(flag::FULL);
+                    break None;
+                }
+            }
+            Ok(Sent::File(deferred, whole)) => told.push((deferred, whole)),
+            Ok(Sent::Nothing) => break None,
+            Err(error) if was_interrupted(&error) => {}
+            Err(error) => break Some(error),
+        }
+    };
+    let left = !out.is_empty();
+    put_out(transport, out);
+    match failed {
+        Some(error) if would_block(&error) => transport.set(flag::FULL),
+        Some(error) if is_short_of_room(&error) => try_again_later(transport),
+        Some(error) => ending::lost_by(transport, &error),
+        None if left && budget == 0 => note_written(transport),
+        None => {}
+    }
+    told.into_iter().for_each(|(deferred, whole)| file_sent(transport, deferred, whole));
+    if !transport.has(flag::LOST) {
+        drained(transport);
+    }
+}
+
+fn sent_some(transport: Item<Transport>, sent: usize) {
+    if transport.has(flag::RATED) {
+        super::rate::did_write(transport, sent);
+    }
+    if transport.idle.get() != 0 {
+        super::options::reset_idle(transport);
+    }
+}
+
+/// Whether after less went out than was offered an edge says when there is room again.
+fn tells_of_room(transport: Item<Transport>) -> bool {
+    !transport.has(flag::UNIX) && transport.with_socket(|driver, _| driver.drains())
+}
+
+fn try_again_later(transport: Item<Transport>) {
+    let reactor = transport.root();
+    let deadline = reactor.read_clock().saturating_add(AGAIN);
+    transport.set(flag::FULL);
+    if timers::call_at(reactor, deadline, room_again, transport.word()).is_err() {
+        transport.lost_to(Status::ERR_NO_MEMORY, "no memory to write with");
+    }
+}
+
+extern "C-unwind" fn room_again(word: Word) {
+    if let Ok(transport) = handles::get::<Transport>(word) {
+        transport.clear(flag::FULL);
+        note_written(transport);
+    }
+}
+
+fn file_sent(transport: Item<Transport>, deferred: Word, whole: bool) {
+    let Ok(deferred) = handles::get::<Deferred>(deferred) else { return };
+    let reactor = transport.root();
+    let _out = reactor.call_out();
+    if whole {
+        let _ = chain::callback(deferred, Owned::default());
+    } else {
+        let why = Status::ERR_TRUNCATED.because("the file ended before all that was asked for was sent");
+        let _ = chain::errback(deferred, failure::of_status(reactor, why));
+    }
+}
+
+/// After as much was sent as could be: who waits for room is told, and what was to happen after the last byte happens.
+fn drained(transport: Item<Transport>) {
+    if transport.has(flag::CONTROLLED) {
+        producer::resume_if_drained(transport);
+    }
+    if !transport.has(flag::LOSING | flag::LOSING_WRITE) || transport.has(flag::LOST) || buffered(transport) != 0 {
+        return;
+    }
+    if transport.has(flag::CONTROLLED) && producer::holds_end(transport) {
+        return;
+    }
+    if transport.has(flag::LOSING) {
+        ending::lost(transport, Status::CONNECTION_DONE);
+    } else if !transport.has(flag::WRITE_CLOSED) {
+        close_write(transport);
+    }
+}
+
+fn close_write(transport: Item<Transport>) {
+    transport.set(flag::WRITE_CLOSED);
+    if let Err(error) = transport.with_socket(|driver, socket| driver.shutdown(socket, std::net::Shutdown::Write)) {
+        return ending::lost_by(transport, &error);
+    }
+    transport.tell(|protocol| protocol.write_connection_lost, events::WRITE_CONNECTION_LOST);
+    if transport.has(flag::READ_CLOSED) {
+        ending::lost(transport, Status::CONNECTION_DONE);
+    }
+}
+
+/// Sends a part of a file after what was written before. The descriptor is the library's own copy.
+pub fn send_file(transport: Item<Transport>, part: Part) -> Result {
+    let length = if let Part::File { left, .. } = &part { *left } else { 0 };
+    check_writable(transport, length)?;
+    let mut out = take_out(transport)?;
+    let pushed = out.push_part(part);
+    put_out(transport, out);
+    pushed?;
+    written(transport);
+    Ok(())
+}
