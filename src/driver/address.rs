@@ -91,7 +91,7 @@ impl Address {
 
     /// As the endpoint string that leads there; `datagram`: of a datagram socket.
     pub fn endpoint(&self, datagram: bool) -> Vec<u8> {
-        let unix = |scheme: &str, name: &[u8]| [scheme.as_bytes(), name].concat();
+        let unix = |scheme: &str, name: &[u8]| [scheme.as_bytes(), &encoded(name)].concat();
         match self {
             Address::Ip(address) if datagram => format!("udp://{address}").into_bytes(),
             Address::Ip(address) => format!("tcp://{address}").into_bytes(),
@@ -137,6 +137,18 @@ impl Address {
         }
         Address::Unix(UnixAddress::default())
     }
+}
+
+/// What would end the name, or be no text, becomes %XX.
+fn encoded(name: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(name.len());
+    for byte in name {
+        match byte {
+            b'%' | b'?' | 0..=0x1f | 0x7f => text.extend(format!("%{byte:02X}").bytes()),
+            byte => text.push(*byte),
+        }
+    }
+    text
 }
 
 impl Default for UnixAddress {

@@ -7,6 +7,7 @@
 pub mod adopt;
 pub mod attempt;
 pub mod ending;
+pub mod endpoint;
 pub mod error;
 pub mod listener;
 pub mod options;

@@ -183,6 +183,13 @@ pub fn poll_now(socket: Socket, readable: bool, writable: bool) -> (bool, bool) 
     (readable && ready(libc::POLLIN), writable && ready(libc::POLLOUT))
 }
 
+/// The number of the network interface with this name.
+pub fn interface_index(name: &str) -> Option<u32> {
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: the name ends with NUL and lives for the call.
+    Some(unsafe { libc::if_nametoindex(name.as_ptr()) }).filter(|index| *index != 0)
+}
+
 /// A kernel timer behind a descriptor that becomes readable when it is due.
 #[cfg(target_os = "linux")]
 pub struct KernelTimer(std::os::fd::OwnedFd);

@@ -39,3 +39,8 @@ pub fn will_write(_start: *mut u8, _size: usize) {}
 pub fn with_signals_blocked<R>(spawn: impl FnOnce() -> R) -> R {
     spawn()
 }
+
+/// Interfaces go by their numbers here.
+pub fn interface_index(_name: &str) -> Option<u32> {
+    None
+}
