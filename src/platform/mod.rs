@@ -2,6 +2,10 @@
 //! everything here is safe to call.
 
 #[cfg(unix)]
+mod datagrams;
+#[cfg(unix)]
+pub use datagrams::*;
+#[cfg(unix)]
 mod sockets;
 #[cfg(unix)]
 pub use sockets::*;
