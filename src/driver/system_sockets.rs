@@ -125,16 +125,29 @@ impl Sockets for MioDriver {
             SocketOption::NoDelay(on) => socket.set_tcp_nodelay(on),
             SocketOption::KeepAlive(keep_alive) => set_keep_alive(socket, keep_alive),
             SocketOption::Linger(linger) => socket.set_linger(linger),
-            SocketOption::TypeOfService(value) if is_v6(socket)? => platform::set_traffic_class(number, value),
+            // What an IPv6 socket sends by IPv4 has options of its own.
+            SocketOption::TypeOfService(value) if is_v6(socket)? => {
+                let _ = socket.set_tos_v4(value);
+                platform::set_traffic_class(number, value)
+            }
             SocketOption::TypeOfService(value) => socket.set_tos_v4(value),
-            SocketOption::TimeToLive(hops) if is_v6(socket)? => socket.set_unicast_hops_v6(hops),
+            SocketOption::TimeToLive(hops) if is_v6(socket)? => {
+                let _ = socket.set_ttl_v4(hops);
+                socket.set_unicast_hops_v6(hops)
+            }
             SocketOption::TimeToLive(hops) => socket.set_ttl_v4(hops),
             SocketOption::ReceiveBuffer(size) => socket.set_recv_buffer_size(size),
             SocketOption::SendBuffer(size) => socket.set_send_buffer_size(size),
             SocketOption::Broadcast(on) => socket.set_broadcast(on),
-            SocketOption::MulticastLoop(on) if is_v6(socket)? => socket.set_multicast_loop_v6(on),
+            SocketOption::MulticastLoop(on) if is_v6(socket)? => {
+                let _ = socket.set_multicast_loop_v4(on);
+                socket.set_multicast_loop_v6(on)
+            }
             SocketOption::MulticastLoop(on) => socket.set_multicast_loop_v4(on),
-            SocketOption::MulticastTimeToLive(hops) if is_v6(socket)? => socket.set_multicast_hops_v6(hops),
+            SocketOption::MulticastTimeToLive(hops) if is_v6(socket)? => {
+                let _ = socket.set_multicast_ttl_v4(hops);
+                socket.set_multicast_hops_v6(hops)
+            }
             SocketOption::MulticastTimeToLive(hops) => socket.set_multicast_ttl_v4(hops),
             SocketOption::MulticastInterface(interface) => {
                 system_datagrams::set_interface(number, interface, is_v6(socket)?)

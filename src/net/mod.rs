@@ -2,14 +2,18 @@
 //! the driver alone.
 //!
 //! `transport` is a connection and its state; `reading`, `writing` and `ending` are what happens to it. `listener` makes
-//! transports of what connects here, `attempt` and `connect` of what is connected to.
+//! transports of what connects here, `attempt` and `connect` of what is connected to. `datagram` is a port for datagrams.
 
 pub mod adopt;
 pub mod attempt;
+pub mod datagram;
+pub mod datagram_reading;
+pub mod datagram_writing;
 pub mod ending;
 pub mod endpoint;
 pub mod error;
 pub mod listener;
+pub mod multicast;
 pub mod options;
 pub mod out;
 pub mod producer;
@@ -25,6 +29,7 @@ use crate::handles::{self, Body, Item, Kind, Word};
 use crate::platform::Socket;
 use crate::reactor::{Reactor, ReactorItem};
 use crate::status::{Result, Status};
+use datagram::DatagramPort;
 use listener::Listener;
 use out::Out;
 use std::cell::{Cell, RefCell};
@@ -44,6 +49,8 @@ pub struct Network {
     outs: RefCell<Vec<Box<Out>>>,
     /// Whose callback is running: what it writes goes out when that returns.
     current: Cell<Word>,
+    /// What datagrams are received into; there once a port was opened.
+    space: datagram_reading::SharedSpace,
 }
 
 impl Body for Network {
@@ -54,6 +61,7 @@ impl Body for Network {
 
     fn end(network: Item<Self>) {
         network.buffer.take();
+        network.space.take();
         network.outs.take();
         network.current.set(Word::NULL);
         network.root().network.set(0);
@@ -97,10 +105,14 @@ impl Network {
 }
 
 fn ready(reactor: ReactorItem, ready: Ready) {
+    // One that ended earlier in the same batch is stale, or marked.
     if handles::is_of_kind(ready.key, Kind::Transport) {
-        // One that ended earlier in the same batch is stale, or marked.
         if let Ok(transport) = handles::get::<Transport>(ready.key) {
             transport::ready(reactor, transport, ready);
+        }
+    } else if handles::is_of_kind(ready.key, Kind::DatagramPort) {
+        if let Ok(port) = handles::get::<DatagramPort>(ready.key) {
+            datagram::ready(reactor, port, ready);
         }
     } else if let Ok(listener) = handles::get::<Listener>(ready.key) {
         listener::ready(reactor, listener);
@@ -108,8 +120,12 @@ fn ready(reactor: ReactorItem, ready: Ready) {
 }
 
 fn flush(_: ReactorItem, thing: Word) {
-    if let Ok(transport) = handles::get::<Transport>(thing) {
-        writing::flush_written(transport);
+    if handles::is_of_kind(thing, Kind::Transport) {
+        if let Ok(transport) = handles::get::<Transport>(thing) {
+            writing::flush_written(transport);
+        }
+    } else if let Ok(port) = handles::get::<DatagramPort>(thing) {
+        datagram::flush(port);
     }
 }
 
@@ -117,6 +133,10 @@ fn finish(_: ReactorItem, thing: Word) {
     if handles::is_of_kind(thing, Kind::Transport) {
         if let Ok(transport) = handles::get::<Transport>(thing) {
             ending::finish(transport);
+        }
+    } else if handles::is_of_kind(thing, Kind::DatagramPort) {
+        if let Ok(port) = handles::get::<DatagramPort>(thing) {
+            datagram::finish(port);
         }
     } else if let Ok(listener) = handles::get::<Listener>(thing) {
         listener::finish(listener);
