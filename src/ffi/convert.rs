@@ -3,6 +3,7 @@
 //! The functions that follow a pointer rely on what C alone can vouch for: that an array, an out-pointer or a string
 //! that is given is what the header says. Everything else is checked.
 
+use super::datagram::*;
 use super::types::*;
 use crate::deferred::failure::{self, Failure, Reason};
 use crate::handles::{self, *};
@@ -51,6 +52,11 @@ functions! {
     log_fn: lariat_log_fn => LogFn;
     slow_fn: lariat_slow_fn => SlowFn;
     unhandled_fn: lariat_unhandled_fn => UnhandledFn;
+    datagram_port_fn: lariat_datagram_port_fn => TransportFn;
+    datagram_received_fn: lariat_datagram_received_fn => DatagramFn;
+    datagram_batch_fn: lariat_datagram_batch_fn => DataFn;
+    datagram_failed_fn: lariat_datagram_failed_fn => DatagramFailedFn;
+    datagram_stopped_fn: lariat_datagram_stopped_fn => LostFn;
 }
 
 /// Refuses a function that is not there.
@@ -129,6 +135,57 @@ pub fn text<'call>(name: &str, text: *const c_char) -> Result<Option<&'call str>
     // SAFETY: it is not NULL, so it points to a NUL-ended string, which C vouches for, and which lives for the call.
     let bytes = unsafe { CStr::from_ptr(text) };
     bytes.to_str().map(Some).map_err(|_| invalid(format_args!("{name} is not valid UTF-8")))
+}
+
+/// An endpoint or a path: bytes up to a NUL; they live as long as C keeps them, that is for the call.
+pub fn c_bytes<'call>(name: &str, text: *const c_char) -> Result<&'call [u8]> {
+    if text.is_null() {
+        return Err(is_null(name));
+    }
+    // SAFETY: as in `text`.
+    Ok(unsafe { CStr::from_ptr(text) }.to_bytes())
+}
+
+/// Copies bytes into text of C, ended by NUL, as much as there is room for, and says how many there are without it.
+pub fn write_text(name: &str, text: *mut c_char, capacity: usize, length: *mut usize, bytes: &[u8]) -> Result {
+    check_array(name, text, capacity)?;
+    if capacity != 0 {
+        let count = bytes.len().min(capacity - 1);
+        // SAFETY: the text is not NULL and has room for the capacity, which is more than the count: C vouches for it.
+        unsafe {
+            text.cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), count);
+            text.add(count).write(0);
+        }
+    }
+    write_if_given(length, bytes.len());
+    Ok(())
+}
+
+/// An array of C, which lives as long as C keeps it, that is for the call.
+#[inline(always)]
+pub fn array<'call, T>(name: &str, array: *const T, length: usize) -> Result<&'call [T]> {
+    if length == 0 {
+        return Ok(&[]);
+    }
+    check_array(name, array, length)?;
+    // SAFETY: it is not NULL, and C vouches that it has so many elements, which stay as they are for the call.
+    Ok(unsafe { std::slice::from_raw_parts(array, length) })
+}
+
+/// 0 or 1.
+pub fn switch(name: &str, on: i32) -> Result<bool> {
+    match on {
+        0 | 1 => Ok(on == 1),
+        _ => Err(invalid(format_args!("{name} is {on}; it is 0 or 1"))),
+    }
+}
+
+/// A number within limits.
+pub fn within(name: &str, number: i64, (least, most): (i64, i64)) -> Result<i64> {
+    match number {
+        number if (least..=most).contains(&number) => Ok(number),
+        _ => Err(invalid(format_args!("{name} is {number}; it must be from {least} to {most}"))),
+    }
 }
 
 /// What a failure is to say; 0 is no failure's code.

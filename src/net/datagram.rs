@@ -11,7 +11,7 @@ use crate::driver::{Address, Driver, Family, Readiness, Ready};
 use crate::handles::{self, Body, Item, Kind, Owned, Word};
 use crate::platform::Socket;
 use crate::reactor::timers::{self, DelayedCall};
-use crate::reactor::{Reactor, ReactorItem, events, hooks, scopes};
+use crate::reactor::{Reactor, ReactorItem, hooks, scopes};
 use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -149,7 +149,8 @@ impl DatagramPort {
         self.protocol.borrow().clone()
     }
 
-    pub(super) fn check_open(&self) -> Result {
+    /// Refuses a port that was stopped.
+    pub fn check_open(&self) -> Result {
         if self.has(flag::STOPPED) { Err(Status::ERR_CLOSED.because("the port was stopped")) } else { Ok(()) }
     }
 }
@@ -315,9 +316,6 @@ pub(super) fn ready(reactor: ReactorItem, port: Item<DatagramPort>, ready: Ready
     }
     if ready.readiness.readable {
         port.set(flag::READABLE);
-        if port.has(flag::HELD) && !events::is_resumed(reactor) {
-            return;
-        }
         port.clear(flag::AGAIN | flag::HELD);
         reading::read(reactor, super::of(reactor), port);
     }

@@ -100,14 +100,13 @@ pub fn hold_if_full(reactor: ReactorItem, source: Word) -> bool {
     let full = reactor.events.queue.borrow().len() >= reactor.limits().events as usize;
     if full {
         reactor.events.full.set(true);
-        reactor.events.held.borrow_mut().push(source);
+        let mut held = reactor.events.held.borrow_mut();
+        // More may come to what is held already.
+        if !held.contains(&source) {
+            held.push(source);
+        }
     }
     full
-}
-
-/// Whether what was held goes on.
-pub fn is_resumed(reactor: ReactorItem) -> bool {
-    !reactor.events.full.get()
 }
 
 /// Takes the oldest event; what the one before owned is freed. A watcher whose event was taken goes on watching.
