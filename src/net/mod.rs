@@ -157,7 +157,8 @@ impl Fresh {
     }
 
     fn of_host(reactor: ReactorItem, socket: Socket) -> Self {
-        Self { is_hosts: true, ..Self::new(reactor, socket) }
+        // Not made from another one, which would close the socket when it is dropped.
+        Self { reactor, socket: Some(socket), is_hosts: true }
     }
 
     fn socket(&self) -> Socket {
