@@ -172,6 +172,47 @@ enum {
     LARIAT_ERR_LIMIT = -30,
 };
 
+enum {
+    LARIAT_CONNECTION_DONE = -31, /* The connection was closed cleanly: the reason of an end, no error. */
+};
+
+enum {
+    /* The connection was lost: reset by the peer, or failed. */
+    LARIAT_ERR_CONNECTION_LOST = -32,
+    /* The connection was ended by lariat_transport_abort_connection. */
+    LARIAT_ERR_CONNECTION_ABORTED = -33,
+    /* Nobody takes connections there, or this one was not wanted. */
+    LARIAT_ERR_CONNECTION_REFUSED = -34,
+    /* No connection could be made; the message says what each address answered. */
+    LARIAT_ERR_CONNECT_FAILED = -35,
+    /* There is no way to the host or network. */
+    LARIAT_ERR_UNREACHABLE = -36,
+    /* Somebody else has the address. */
+    LARIAT_ERR_ADDRESS_IN_USE = -37,
+    /* The address is not one of this host's. */
+    LARIAT_ERR_ADDRESS_NOT_AVAILABLE = -38,
+    /* The operating system does not allow it. */
+    LARIAT_ERR_PERMISSION_DENIED = -39,
+    /* The name has no address. */
+    LARIAT_ERR_NAME_NOT_FOUND = -40,
+    /* The name could not be looked up; it may be another time. */
+    LARIAT_ERR_LOOKUP_FAILED = -41,
+    /* The endpoint is not one; the message shows the place. */
+    LARIAT_ERR_BAD_ENDPOINT = -42,
+    /* As much waits to be written as may. */
+    LARIAT_ERR_BUFFER_FULL = -43,
+    /* It is longer than it may be. */
+    LARIAT_ERR_TOO_LONG = -44,
+    /* It was cut short. */
+    LARIAT_ERR_TRUNCATED = -45,
+    /* What came breaks the rules of the framing. */
+    LARIAT_ERR_BAD_FRAME = -46,
+    /* The connection has a producer already. */
+    LARIAT_ERR_ALREADY_REGISTERED = -47,
+    /* The process, or the system, has as many descriptors as it may. */
+    LARIAT_ERR_TOO_MANY_DESCRIPTORS = -48,
+};
+
 /* Tells the status of this thread's last failed call. A call that works leaves it alone.
  *
  * returns  a negative status; LARIAT_OK if no call of this thread has failed yet.
@@ -1079,11 +1120,11 @@ LARIAT_API lariat_status lariat_datagram_protocol_init(lariat_datagram_protocol 
 
 /* Opens a datagram port.
  *
- * endpoint  where: udp://127.0.0.1:4000, udp://[::1]:0 (the system picks a port), udp://*:0 (all addresses of both
- *           families), unix-datagram:///run/x, unix-datagram-abstract://x. Options follow a ?: gro=1 receives what one
- *           peer sends several at once, reuse_port=1, reuse_address=1 (for multicast), only_v6=1, broadcast=1,
- *           receive_buffer, send_buffer, time_to_live, type_of_service, mode (of a Unix socket). A stale file of a Unix
- *           socket is replaced; it goes when the port is stopped.
+ * endpoint  where: udp://127.0.0.1:4000; udp://[::1]:0: the system picks a port; with * for the host: all addresses of
+ *           both families, as with [::]; unix-datagram:///run/x; unix-datagram-abstract://x. Options follow a ?: gro=1
+ *           receives what one peer sends several at once, reuse_port=1, reuse_address=1 (for multicast), only_v6=1,
+ *           broadcast=1, receive_buffer, send_buffer, time_to_live, type_of_service, mode (of a Unix socket). A stale
+ *           file of a Unix socket is replaced; it goes when the port is stopped.
  * protocol  copied.
  * self      may be NULL; passed to the protocol's functions. The library's from here on if the protocol has free_self.
  * returns   a handle that is good until the protocol's stopped has returned; NULL on failure.

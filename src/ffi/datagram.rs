@@ -159,11 +159,11 @@ pub extern "C" fn lariat_datagram_protocol_init(
 
 /// Opens a datagram port.
 ///
-/// endpoint  where: udp://127.0.0.1:4000, udp://[::1]:0 (the system picks a port), udp://*:0 (all addresses of both
-///           families), unix-datagram:///run/x, unix-datagram-abstract://x. Options follow a ?: gro=1 receives what one
-///           peer sends several at once, reuse_port=1, reuse_address=1 (for multicast), only_v6=1, broadcast=1,
-///           receive_buffer, send_buffer, time_to_live, type_of_service, mode (of a Unix socket). A stale file of a Unix
-///           socket is replaced; it goes when the port is stopped.
+/// endpoint  where: udp://127.0.0.1:4000; udp://[::1]:0: the system picks a port; with * for the host: all addresses of
+///           both families, as with [::]; unix-datagram:///run/x; unix-datagram-abstract://x. Options follow a ?: gro=1
+///           receives what one peer sends several at once, reuse_port=1, reuse_address=1 (for multicast), only_v6=1,
+///           broadcast=1, receive_buffer, send_buffer, time_to_live, type_of_service, mode (of a Unix socket). A stale
+///           file of a Unix socket is replaced; it goes when the port is stopped.
 /// protocol  copied.
 /// self      may be NULL; passed to the protocol's functions. The library's from here on if the protocol has free_self.
 /// returns   a handle that is good until the protocol's stopped has returned; NULL on failure.
@@ -272,7 +272,8 @@ struct Callbacks {
 
 fn lay_out((peers, datagrams): &mut Lists, batch: &Batch) -> Result {
     let no_memory = |_| Status::ERR_NO_MEMORY;
-    (peers.clear(), datagrams.clear());
+    peers.clear();
+    datagrams.clear();
     let count = batch.iter().count();
     peers.try_reserve(count).map_err(no_memory)?;
     datagrams.try_reserve(count).map_err(no_memory)?;

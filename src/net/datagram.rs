@@ -276,7 +276,7 @@ pub(super) fn open(fresh: Fresh, protocol: Rc<dyn Protocol>, this: Owned) -> Res
     let watched = joined.and_then(|()| fresh.with(|driver, socket| driver.watch(socket, port.word(), READABLE)));
     watched.inspect_err(|_| reactor.pools.free(port))?;
     let peer = fresh.with(|driver, socket| driver.peer_address(socket)).map(Address::unmapped);
-    port.peer.set(peer.ok().filter(|peer| is_somewhere(*peer)));
+    port.peer.set(peer.ok());
     port.socket.set(fresh.keep());
     port.flags.set(match address.family() {
         Family::V4 => 0,
@@ -297,14 +297,6 @@ pub(super) fn open(fresh: Fresh, protocol: Rc<dyn Protocol>, this: Owned) -> Res
 }
 
 const READABLE: Readiness = Readiness { readable: true, writable: false };
-
-/// Whether an address is one, not that of an unnamed socket.
-fn is_somewhere(address: Address) -> bool {
-    match address {
-        Address::Ip(address) => address.port() != 0,
-        Address::Unix(address) => !address.name().is_empty(),
-    }
-}
 
 /// The driver says that a port is ready.
 pub(super) fn ready(reactor: ReactorItem, port: Item<DatagramPort>, ready: Ready) {
@@ -446,6 +438,7 @@ pub fn address(port: Item<DatagramPort>) -> Result<Address> {
 
 /// Sets whom `send` sends to; what others send does not come any more. Only literal addresses.
 pub fn connect(port: Item<DatagramPort>, to: &Address) -> Result {
+    port.check_open()?;
     let peer = writing::reachable(port, to)?;
     let done = port.with_socket(|driver, socket| driver.connect(socket, &peer));
     done.map_err(|why| error::refused(format_args!("connecting to {to}"), &why))?;
