@@ -920,13 +920,13 @@ static void check_group(const char *own, const char *group, const char *interfac
     snprintf(text, sizeof text, strchr(group, ':') ? "[%s]:%d" : "%s:%d", group, (int)lariat_datagram_port_number(member));
     lariat_address to = address_of(text);
     lariat_status joined = lariat_datagram_port_join_group(member, group, interface);
-    if (joined == LARIAT_ERR_OS || joined == LARIAT_ERR_INVALID_ARGUMENT) SKIP("no multicast on the loopback interface");
+    if (joined == LARIAT_ERR_OS || joined == LARIAT_ERR_INVALID_ARGUMENT) SKIP("no multicast here");
     CHECK_OK(joined);
     CHECK_STATUS(lariat_datagram_port_join_group(member, group, interface), LARIAT_ERR_ADDRESS_IN_USE);
     CHECK_OK(lariat_datagram_port_set_multicast_interface(from, sends_by));
     CHECK_OK(lariat_datagram_port_set_multicast_time_to_live(from, 0));
     lariat_status sent = lariat_datagram_port_send_to(from, (const uint8_t *)"all", 3, &to);
-    if (sent == LARIAT_ERR_UNREACHABLE || sent == LARIAT_ERR_ADDRESS_NOT_AVAILABLE) SKIP("no way to a group by the loopback interface");
+    if (sent == LARIAT_ERR_UNREACHABLE || sent == LARIAT_ERR_ADDRESS_NOT_AVAILABLE) SKIP("no way to a group");
     CHECK_OK(sent);
     turn_until(reactor, "m<all");
     CHECK_OK(lariat_datagram_port_set_multicast_loop(from, 0));
@@ -945,7 +945,8 @@ static void check_group(const char *own, const char *group, const char *interfac
 TEST(datagrams_to_a_group_by_the_address_of_an_interface) { check_group("udp4://*:0", "239.255.7.1", "127.0.0.1", "127.0.0.1"); }
 TEST(datagrams_to_a_group_by_the_name_of_an_interface) { check_group("udp4://*:0", "239.255.7.2", "lo", "lo"); }
 TEST(datagrams_to_a_group_by_the_number_of_an_interface) { check_group("udp4://*:0", "239.255.7.3", "1", "1"); }
-TEST(datagrams_to_a_group_of_ipv6) { check_group("udp6://*:0", "ff12::7:1", "lo", "::1"); }
+/* The loopback interface has no groups of IPv6: by one that the system picks. With 0 hops nothing leaves this host. */
+TEST(datagrams_to_a_group_of_ipv6) { check_group("udp6://*:0", "ff12::7:1", NULL, NULL); }
 
 TEST(datagrams_groups_are_checked) {
     lariat_reactor *reactor = real_reactor();
