@@ -310,8 +310,9 @@ impl Protocol for Callbacks {
     #[inline]
     fn received(&self, port: Item<DatagramPort>, data: &[u8], peer: &Address) {
         if let Some(function) = self.received {
-            let peer = lariat_address::whole(peer);
-            function(port.word(), Word::new(data.as_ptr()), data.len(), Word::new(&raw const peer), port.this());
+            let mut place = lariat_address::new();
+            place.fill(peer);
+            function(port.word(), Word::new(data.as_ptr()), data.len(), Word::new(&raw const place), port.this());
         }
     }
 

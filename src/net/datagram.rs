@@ -48,6 +48,7 @@ pub(super) mod flag {
     pub const UNIX: u32 = 1 << 13;
     /// Datagrams come several in one.
     pub const SEGMENTS: u32 = 1 << 14;
+    pub const CONNECTED: u32 = 1 << 15;
 }
 
 /// So much waits to be sent at most, unless set.
@@ -276,13 +277,15 @@ pub(super) fn open(fresh: Fresh, protocol: Rc<dyn Protocol>, this: Owned) -> Res
     let watched = joined.and_then(|()| fresh.with(|driver, socket| driver.watch(socket, port.word(), READABLE)));
     watched.inspect_err(|_| reactor.pools.free(port))?;
     let peer = fresh.with(|driver, socket| driver.peer_address(socket)).map(Address::unmapped);
+    let connected = if peer.is_ok() { flag::CONNECTED } else { 0 };
     port.peer.set(peer.ok());
     port.socket.set(fresh.keep());
-    port.flags.set(match address.family() {
+    let of_family = match address.family() {
         Family::V4 => 0,
         Family::V6 => flag::V6,
         Family::Unix => flag::UNIX,
-    });
+    };
+    port.flags.set(of_family | connected);
     port.scope.set(scope);
     port.reason.set(Word::NULL);
     port.stopping.set(Word::NULL);
@@ -443,6 +446,7 @@ pub fn connect(port: Item<DatagramPort>, to: &Address) -> Result {
     let done = port.with_socket(|driver, socket| driver.connect(socket, &peer));
     done.map_err(|why| error::refused(format_args!("connecting to {to}"), &why))?;
     port.peer.set(Some(*to));
+    port.set(flag::CONNECTED);
     port.clear(flag::REFUSED);
     // It may have become another by that.
     port.address.set(address(port)?);

@@ -254,7 +254,7 @@ TEST(f31_a_truncated_one_is_left_out_of_a_batch) {
 
 /* ---- no descriptors ---- */
 
-TEST(f27_without_descriptors_no_port_is_opened) {
+TEST(f24_without_descriptors_no_port_is_opened) {
     lariat_reactor *reactor = real_reactor();
     lariat_datagram_protocol protocol = quiet_datagrams();
     struct rlimit limit, none = {0, 0};
