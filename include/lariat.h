@@ -83,6 +83,12 @@ typedef struct lariat_scope lariat_scope;
  * lariat_simulation_free. */
 typedef struct lariat_simulation lariat_simulation;
 
+/* A socket that takes connections, until the Deferred of lariat_listener_stop has fired. */
+typedef struct lariat_listener lariat_listener;
+
+/* A connection. Goes stale when its connection_lost has returned; nobody frees it. */
+typedef struct lariat_transport lariat_transport;
+
 /* ---- Status codes, and the thread's last failure ----------------------------------------------------------------- */
 
 /* What a call answers: 0 is LARIAT_OK, negative an error, positive information. The same on every operating system.
@@ -167,6 +173,47 @@ enum {
     LARIAT_ERR_NOT_CALLED = -29,
     /* A limit set by the options was reached. */
     LARIAT_ERR_LIMIT = -30,
+};
+
+enum {
+    LARIAT_CONNECTION_DONE = -31, /* The connection was closed cleanly: the reason of an end, no error. */
+};
+
+enum {
+    /* The connection was lost: reset by the peer, or failed. */
+    LARIAT_ERR_CONNECTION_LOST = -32,
+    /* The connection was ended by lariat_transport_abort_connection. */
+    LARIAT_ERR_CONNECTION_ABORTED = -33,
+    /* Nobody takes connections there, or this one was not wanted. */
+    LARIAT_ERR_CONNECTION_REFUSED = -34,
+    /* No connection could be made; the message says what each address answered. */
+    LARIAT_ERR_CONNECT_FAILED = -35,
+    /* There is no way to the host or network. */
+    LARIAT_ERR_UNREACHABLE = -36,
+    /* Somebody else has the address. */
+    LARIAT_ERR_ADDRESS_IN_USE = -37,
+    /* The address is not one of this host's. */
+    LARIAT_ERR_ADDRESS_NOT_AVAILABLE = -38,
+    /* The operating system does not allow it. */
+    LARIAT_ERR_PERMISSION_DENIED = -39,
+    /* The name has no address. */
+    LARIAT_ERR_NAME_NOT_FOUND = -40,
+    /* The name could not be looked up; it may be another time. */
+    LARIAT_ERR_LOOKUP_FAILED = -41,
+    /* The endpoint is not one; the message shows the place. */
+    LARIAT_ERR_BAD_ENDPOINT = -42,
+    /* As much waits to be written as may. */
+    LARIAT_ERR_BUFFER_FULL = -43,
+    /* It is longer than it may be. */
+    LARIAT_ERR_TOO_LONG = -44,
+    /* It was cut short. */
+    LARIAT_ERR_TRUNCATED = -45,
+    /* What came breaks the rules of the framing. */
+    LARIAT_ERR_BAD_FRAME = -46,
+    /* The connection has a producer already. */
+    LARIAT_ERR_ALREADY_REGISTERED = -47,
+    /* The process, or the system, has as many descriptors as it may. */
+    LARIAT_ERR_TOO_MANY_DESCRIPTORS = -48,
 };
 
 /* Tells the status of this thread's last failed call. A call that works leaves it alone.
@@ -349,6 +396,50 @@ typedef void (*lariat_slow_fn)(double seconds, const char *what, void *user_data
  * failure    valid until the function returns, unless kept.
  * user_data  as given with the function. */
 typedef void (*lariat_unhandled_fn)(const lariat_failure *failure, void *user_data);
+
+/* Told that a connection is there, on the reactor's thread, before anything else of it.
+ *
+ * transport  the connection.
+ * self       as given with the protocol, or made by the build function. */
+typedef void (*lariat_connection_made_fn)(lariat_transport *transport, void *self);
+
+/* Told that data has come, on the reactor's thread. What it writes goes out when it returns.
+ *
+ * transport  the connection.
+ * data       len bytes, until the function returns.
+ * len        at least 1; of a frame also 0.
+ * self       as given with the protocol, or made by the build function. */
+typedef void (*lariat_data_received_fn)(lariat_transport *transport, const uint8_t *data, size_t len, void *self);
+
+/* Told that a connection is over, on the reactor's thread, once and last, never from inside the call that ended it.
+ *
+ * transport  the connection, which can do nothing any more; stale when the function returns.
+ * reason     LARIAT_CONNECTION_DONE for a clean end; else why. Valid until the function returns, unless kept.
+ * self       as given with the protocol, or made by the build function; freed afterwards by its free_self. */
+typedef void (*lariat_connection_lost_fn)(lariat_transport *transport, const lariat_failure *reason, void *self);
+
+/* Told that one direction of a connection has ended, on the reactor's thread.
+ *
+ * transport  the connection.
+ * self       as given with the protocol, or made by the build function. */
+typedef void (*lariat_half_closed_fn)(lariat_transport *transport, void *self);
+
+/* Makes what the functions of a new connection's protocol get as self, on the reactor's thread. The transport can be
+ * told things already, and be written to.
+ *
+ * listener   where it came in.
+ * transport  the connection.
+ * self       to be written: what the functions get; NULL unless it is.
+ * user_data  as given with the function.
+ * returns    LARIAT_OK; anything else refuses the connection, which is closed, and nothing of it is called. */
+typedef lariat_status (*lariat_build_protocol_fn)(lariat_listener *listener, lariat_transport *transport, void **self,
+                                                  void *user_data);
+
+/* Tells a producer something, on the reactor's thread.
+ *
+ * transport  the connection that it writes to.
+ * user_data  as given with the producer. */
+typedef void (*lariat_producer_fn)(lariat_transport *transport, void *user_data);
 
 /* ---- What a reactor is made with --------------------------------------------------------------------------------- */
 
@@ -932,6 +1023,514 @@ LARIAT_API lariat_status lariat_watcher_descriptor(lariat_watcher *watcher, lari
  * thread   the reactor's.
  * Twisted  IReactorFDSet.removeReader and removeWriter. */
 LARIAT_API lariat_status lariat_watcher_stop(lariat_watcher *watcher);
+
+/* ---- Protocols: what a connection's owner wants to be told ------------------------------------------------------- */
+
+/* What the owner of a connection wants to be told: to be filled by lariat_protocol_init, changed, and given to what
+ * makes connections, which copies it. Every function may be NULL. */
+typedef struct lariat_protocol {
+    /* Set by lariat_protocol_init. */
+    uint32_t struct_size;
+    /* 1: what data_received does not consume by lariat_transport_consume comes again, with more behind it; 0: all that
+     * it is given is consumed (default). */
+    int32_t pull;
+    /* The connection is there; called before everything else. */
+    lariat_connection_made_fn connection_made;
+    /* Bytes, or a frame, have come. */
+    lariat_data_received_fn data_received;
+    /* The connection is over; called once, after everything else, and only after connection_made. */
+    lariat_connection_lost_fn connection_lost;
+    /* The peer sends no more. With this or the next, one direction may end before the other; with neither, the end of
+     * one ends both, once what was written is out. */
+    lariat_half_closed_fn read_connection_lost;
+    /* All is sent that was written before lariat_transport_lose_write_connection. */
+    lariat_half_closed_fn write_connection_lost;
+    /* Frees self; called once, in every outcome. */
+    lariat_free_fn free_self;
+} lariat_protocol;
+
+/* Fills a protocol with nothing to be told.
+ *
+ * protocol     written.
+ * struct_size  sizeof(lariat_protocol).
+ * thread       any. */
+LARIAT_API lariat_status lariat_protocol_init(lariat_protocol *protocol, uint32_t struct_size);
+
+/* ---- Listeners --------------------------------------------------------------------------------------------------- */
+
+/* Listens at an endpoint, and makes a transport of each connection that comes.
+ *
+ * endpoint        where: "tcp://127.0.0.1:80", "tcp://[::1]:0" (the system picks the port), "tcp://*:80" (all
+ *                 addresses, IPv6 and IPv4), "unix:///run/x.sock", "unix-abstract://name", "systemd://name" (a socket
+ *                 that systemd has opened); options follow a ?, with & between them: backlog=1024, reuse_port=1,
+ *                 only_v6=1, no_delay=0, mode=660 (of a Unix socket's file). The file of a Unix socket that nobody
+ *                 listens at any more is replaced, and removed with the listener.
+ * protocol        copied.
+ * build_protocol  makes the self of each connection's protocol; may be NULL: self is user_data, and free_self is not
+ *                 called.
+ * user_data       may be NULL; passed through.
+ * returns         a handle that is good until the Deferred of lariat_listener_stop has fired; NULL on failure.
+ * errors          LARIAT_ERR_BAD_ENDPOINT; LARIAT_ERR_ADDRESS_IN_USE, LARIAT_ERR_ADDRESS_NOT_AVAILABLE,
+ *                 LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_TOO_MANY_DESCRIPTORS or LARIAT_ERR_OS as the system says.
+ * thread          the reactor's. All callbacks come from turns of the loop.
+ * Twisted         IReactorTCP.listenTCP, IReactorUNIX.listenUNIX, serverFromString. */
+LARIAT_API lariat_listener *lariat_reactor_listen(lariat_reactor *reactor, const char *endpoint,
+                                                  const lariat_protocol *protocol,
+                                                  lariat_build_protocol_fn build_protocol, void *user_data);
+
+/* The same as lariat_reactor_listen, with user_data owned by the library from here on: free_user_data(user_data) is
+ * called exactly once, when the listener is over and, where it is their self, with the last of its connections; or
+ * before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_listener *lariat_reactor_listen_full(lariat_reactor *reactor, const char *endpoint,
+                                                       const lariat_protocol *protocol,
+                                                       lariat_build_protocol_fn build_protocol, void *user_data,
+                                                       lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_listen, but queues events instead of calling: LARIAT_EVENT_CONNECTION_MADE,
+ * LARIAT_EVENT_DATA_RECEIVED and LARIAT_EVENT_CONNECTION_LOST. While the queue is full, nothing is read.
+ *
+ * endpoint  as for lariat_reactor_listen.
+ * tag       any number; comes back in the events of all its connections.
+ * thread    the reactor's. */
+LARIAT_API lariat_listener *lariat_reactor_listen_event(lariat_reactor *reactor, const char *endpoint, uint64_t tag);
+
+/* Accepts at a socket that listens already: inherited, or passed by another process.
+ *
+ * fd              a listening stream socket; the library's from here on if this succeeds, else untouched.
+ * protocol        copied.
+ * build_protocol  as for lariat_reactor_listen.
+ * user_data       may be NULL; passed through.
+ * returns         as lariat_reactor_listen does.
+ * errors          LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else.
+ * thread          the reactor's.
+ * Twisted         IReactorSocket.adoptStreamPort. */
+LARIAT_API lariat_listener *lariat_reactor_adopt_listener(lariat_reactor *reactor, lariat_socket fd,
+                                                          const lariat_protocol *protocol,
+                                                          lariat_build_protocol_fn build_protocol, void *user_data);
+
+/* The same as lariat_reactor_adopt_listener, with user_data owned by the library from here on, as by
+ * lariat_reactor_listen_full.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_listener *lariat_reactor_adopt_listener_full(lariat_reactor *reactor, lariat_socket fd,
+                                                               const lariat_protocol *protocol,
+                                                               lariat_build_protocol_fn build_protocol, void *user_data,
+                                                               lariat_free_fn free_user_data);
+
+/* Listens no more: after this call nothing is accepted. Its connections live on.
+ *
+ * returns  a Deferred that fires, with NULL, once the socket is closed, from a turn of the loop; cancelling it changes
+ *          nothing. NULL on failure.
+ * errors   LARIAT_ERR_CLOSED when it was stopped before.
+ * thread   the reactor's.
+ * Twisted  IListeningPort.stopListening. */
+LARIAT_API lariat_deferred *lariat_listener_stop(lariat_listener *listener);
+
+/* Tells the port that it listens at, also the one that the system picked.
+ *
+ * returns  1 to 65535; 0: it has none, being a Unix socket; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_listener_port(lariat_listener *listener);
+
+/* Tells where it listens, as an endpoint: "tcp://127.0.0.1:8080", "unix:///run/x.sock".
+ *
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
+ * capacity  how many bytes there is room for.
+ * length    written: how many bytes the whole text has, without the NUL; may be NULL.
+ * errors    LARIAT_ERR_TOO_LONG when there was not enough room.
+ * thread    the reactor's.
+ * Twisted   IListeningPort.getHost. */
+LARIAT_API lariat_status lariat_listener_address(lariat_listener *listener, char *text, size_t capacity,
+                                                 size_t *length);
+
+/* Accepts no more until lariat_listener_resume; who connects meanwhile waits in the backlog.
+ *
+ * errors   LARIAT_ERR_CLOSED once it was stopped.
+ * thread   the reactor's.
+ * Twisted  IPushProducer.pauseProducing of a port. */
+LARIAT_API lariat_status lariat_listener_pause(lariat_listener *listener);
+
+/* Accepts again.
+ *
+ * errors  LARIAT_ERR_CLOSED once it was stopped.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_listener_resume(lariat_listener *listener);
+
+/* Limits the connections that a listener has at once. Who comes then waits in the backlog until one has ended.
+ *
+ * connections  at most so many; 0: no limit (default).
+ * errors       LARIAT_ERR_CLOSED once it was stopped.
+ * thread       the reactor's. */
+LARIAT_API lariat_status lariat_listener_set_max_connections(lariat_listener *listener, uint32_t connections);
+
+/* Limits the connections that a listener has at once from one IP address. One more is closed at once; those accepted
+ * before the limit was set are not counted.
+ *
+ * connections  at most so many; 0: no limit (default).
+ * errors       LARIAT_ERR_CLOSED once it was stopped.
+ * thread       the reactor's. */
+LARIAT_API lariat_status lariat_listener_set_max_connections_per_peer(lariat_listener *listener, uint32_t connections);
+
+/* Tells how many connections of a listener there are.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_listener_connections(lariat_listener *listener);
+
+/* Tells which listener a connection came from.
+ *
+ * returns  its listener, maybe stale; NULL of a client's connection, and on failure.
+ * thread   the reactor's. */
+LARIAT_API lariat_listener *lariat_transport_listener(lariat_transport *transport);
+
+/* ---- Connecting -------------------------------------------------------------------------------------------------- */
+
+/* Connects to an endpoint. A name is looked up without holding up anything else, and all its addresses are tried,
+ * IPv6 and IPv4 by turns, until one answers.
+ *
+ * endpoint  where to: "tcp://example.org:80", "tcp://[::1]:80", "unix:///run/x.sock", "unix-abstract://name"; options
+ *           follow a ?, with & between them: timeout=30 (seconds, for all of it), bind=127.0.0.1:0, no_delay=0.
+ * protocol  copied; its connection_made is called before the Deferred fires.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   a Deferred that fires with the connection, a lariat_transport; cancelling it gives up. NULL on failure.
+ * errors    LARIAT_ERR_BAD_ENDPOINT. The Deferred fails with LARIAT_ERR_NAME_NOT_FOUND, LARIAT_ERR_LOOKUP_FAILED,
+ *           LARIAT_ERR_CONNECTION_REFUSED, LARIAT_ERR_UNREACHABLE, LARIAT_ERR_TIMED_OUT or LARIAT_ERR_CONNECT_FAILED;
+ *           its message names the host, and what each of its addresses answered.
+ * thread    the reactor's. Nothing is called from inside this call.
+ * Twisted   IReactorTCP.connectTCP, HostnameEndpoint, clientFromString; RFC 8305. */
+LARIAT_API lariat_deferred *lariat_reactor_connect(lariat_reactor *reactor, const char *endpoint,
+                                                   const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_connect, but queues events instead of calling: LARIAT_EVENT_CONNECTION_MADE,
+ * LARIAT_EVENT_DATA_RECEIVED and LARIAT_EVENT_CONNECTION_LOST. While the queue is full, nothing is read.
+ *
+ * endpoint  as for lariat_reactor_connect.
+ * tag       any number; comes back in the events.
+ * returns   as lariat_reactor_connect does.
+ * thread    the reactor's. */
+LARIAT_API lariat_deferred *lariat_reactor_connect_event(lariat_reactor *reactor, const char *endpoint, uint64_t tag);
+
+/* Makes a connection of a socket that is connected already: one of a socketpair, or one that was passed on.
+ *
+ * fd        a connected stream socket; the library's from here on if this succeeds, else untouched.
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the connection; NULL on failure.
+ * errors    LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else.
+ * thread    the reactor's.
+ * Twisted   IReactorSocket.adoptStreamConnection. */
+LARIAT_API lariat_transport *lariat_reactor_adopt_stream(lariat_reactor *reactor, lariat_socket fd,
+                                                         const lariat_protocol *protocol, void *self);
+
+/* ---- Connections: writing, ending, reading ----------------------------------------------------------------------- */
+
+/* A piece of what is written. */
+typedef struct lariat_part {
+    const uint8_t *data; /* Where it is; may be NULL if len is 0. */
+    size_t len;          /* How many bytes it has. */
+} lariat_part;
+
+/* Writes. The data is copied, or sent at once, so that it may be freed afterwards. What is written in a callback goes
+ * out together when the callback returns, outside of the loop at once. What the system has no room for waits, without a
+ * limit unless lariat_transport_set_max_buffer has set one: see lariat_transport_register_producer.
+ *
+ * data    len bytes; may be NULL if len is 0.
+ * len     bytes.
+ * errors  all is accepted, or nothing: LARIAT_ERR_CLOSED when the connection is over or was closed for writing;
+ *         LARIAT_ERR_BUFFER_FULL. What was accepted may yet be lost with the connection, whose end is told later.
+ * thread  the reactor's.
+ * Twisted ITransport.write. */
+LARIAT_API lariat_status lariat_transport_write(lariat_transport *transport, const uint8_t *data, size_t len);
+
+/* Writes several pieces as if they were one.
+ *
+ * parts   count pieces; may be NULL if count is 0.
+ * count   how many there are.
+ * errors  as of lariat_transport_write.
+ * thread  the reactor's.
+ * Twisted ITransport.writeSequence. */
+LARIAT_API lariat_status lariat_transport_write_parts(lariat_transport *transport, const lariat_part *parts,
+                                                      size_t count);
+
+/* Ends a connection: what waits is written first, also what is written before it is out. Nothing more is read.
+ *
+ * errors   LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's. connection_lost comes later, with LARIAT_CONNECTION_DONE.
+ * Twisted  ITransport.loseConnection. */
+LARIAT_API lariat_status lariat_transport_lose_connection(lariat_transport *transport);
+
+/* Ends a connection at once: what waits is dropped, and the peer sees a reset.
+ *
+ * errors   LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's. connection_lost comes later, with LARIAT_ERR_CONNECTION_ABORTED.
+ * Twisted  ITCPTransport.abortConnection. */
+LARIAT_API lariat_status lariat_transport_abort_connection(lariat_transport *transport);
+
+/* Ends a connection at once, as lariat_transport_abort_connection does, for this reason: connection_lost gets it.
+ *
+ * code     not 0; positive ones are the program's own.
+ * message  what happened, UTF-8; may be NULL.
+ * errors   LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's. connection_lost comes later.
+ * Twisted  ITLSTransport.failVerification, and failIfNotConnected of clients. */
+LARIAT_API lariat_status lariat_transport_fail_connection(lariat_transport *transport, int32_t code,
+                                                          const char *message);
+
+/* Writes what waits, and then ends that direction: the peer reads an end, and may go on sending.
+ *
+ * errors   LARIAT_ERR_CLOSED when it is over, or closed for writing already.
+ * thread   the reactor's. write_connection_lost comes later.
+ * Twisted  ITCPTransport.loseWriteConnection. */
+LARIAT_API lariat_status lariat_transport_lose_write_connection(lariat_transport *transport);
+
+/* Reads no more until lariat_transport_resume_reading: the peer is held up once the system's buffers are full, and
+ * its end is not noticed.
+ *
+ * errors   LARIAT_ERR_CLOSED when the connection is over.
+ * thread   the reactor's.
+ * Twisted  IPushProducer.pauseProducing of a transport. */
+LARIAT_API lariat_status lariat_transport_pause_reading(lariat_transport *transport);
+
+/* Reads again.
+ *
+ * errors   LARIAT_ERR_CLOSED when the connection is over.
+ * thread   the reactor's. data_received comes later.
+ * Twisted  IPushProducer.resumeProducing of a transport. */
+LARIAT_API lariat_status lariat_transport_resume_reading(lariat_transport *transport);
+
+/* Shows what was received and not consumed yet, of a protocol that has set pull.
+ *
+ * data    written: where it is, until data_received returns, or more comes.
+ * len     written: how many bytes.
+ * errors  LARIAT_ERR_CLOSED when the connection is over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_peek(lariat_transport *transport, const uint8_t **data, size_t *len);
+
+/* Is done with the first bytes of what was received, of a protocol that has set pull. What is left comes again, with
+ * more behind it. When a megabyte waits, nothing more is read until some of it is consumed.
+ *
+ * len     bytes, no more than there are.
+ * errors  LARIAT_ERR_INVALID_STATE when the protocol has not set pull; LARIAT_ERR_CLOSED when the connection is over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_consume(lariat_transport *transport, size_t len);
+
+/* Sends a part of a file behind what was written, without copying it where the system can.
+ *
+ * fd       a regular file, open for reading; the library has a copy of the descriptor from here on.
+ * offset   bytes from its beginning.
+ * len      bytes.
+ * returns  a Deferred that fires, with NULL, when all is sent; cancelling it changes nothing. It fails with
+ *          LARIAT_ERR_TRUNCATED when the file ends before, and with the connection's end. NULL on failure.
+ * errors   as of lariat_transport_write; LARIAT_ERR_OS for a descriptor that is not open.
+ * thread   the reactor's.
+ * Twisted  FileSender.beginFileTransfer. */
+LARIAT_API lariat_deferred *lariat_transport_send_file(lariat_transport *transport, lariat_socket fd, uint64_t offset,
+                                                       uint64_t len);
+
+/* Sends a descriptor over a Unix socket, with the next byte that is written.
+ *
+ * fd       stays the caller's; the library has a copy of it from here on.
+ * errors   LARIAT_ERR_NOT_SUPPORTED for what is no Unix socket; LARIAT_ERR_OS for a descriptor that is not open.
+ * thread   the reactor's.
+ * Twisted  IUNIXTransport.sendFileDescriptor. */
+LARIAT_API lariat_status lariat_transport_send_descriptor(lariat_transport *transport, lariat_socket fd);
+
+/* Takes the oldest descriptor that came over a Unix socket: it is there when data_received is called with the byte
+ * that it was sent with. 64 wait at most, more are closed; those that nobody takes are closed with the connection.
+ *
+ * fd       written: a descriptor, the caller's from here on.
+ * returns  LARIAT_OK; LARIAT_EMPTY: none is waiting; negative: an error.
+ * thread   the reactor's.
+ * Twisted  IFileDescriptorReceiver.fileDescriptorReceived. */
+LARIAT_API lariat_status lariat_transport_take_descriptor(lariat_transport *transport, lariat_socket *fd);
+
+/* Gives a connection another protocol, whose connection_made is not called. The old self is freed.
+ *
+ * protocol  copied.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * errors    LARIAT_ERR_CLOSED when the connection is over.
+ * thread    the reactor's.
+ * Twisted   assigning transport.protocol. */
+LARIAT_API lariat_status lariat_transport_set_protocol(lariat_transport *transport, const lariat_protocol *protocol,
+                                                       void *self);
+
+/* Tells what a connection's functions get as self.
+ *
+ * returns  self; NULL on failure too.
+ * thread   the reactor's. */
+LARIAT_API void *lariat_transport_self(lariat_transport *transport);
+
+/* Tells where the other end of a connection is, as an endpoint: "tcp://192.0.2.1:4000", "unix://".
+ *
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
+ * capacity  how many bytes there is room for.
+ * length    written: how many bytes the whole text has, without the NUL; may be NULL.
+ * errors    LARIAT_ERR_TOO_LONG when there was not enough room; LARIAT_ERR_CLOSED when the connection is over.
+ * thread    the reactor's.
+ * Twisted   ITransport.getPeer. */
+LARIAT_API lariat_status lariat_transport_peer(lariat_transport *transport, char *text, size_t capacity,
+                                               size_t *length);
+
+/* Tells where this end of a connection is, as an endpoint.
+ *
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
+ * capacity  how many bytes there is room for.
+ * length    written: how many bytes the whole text has, without the NUL; may be NULL.
+ * errors    as of lariat_transport_peer.
+ * thread    the reactor's.
+ * Twisted   ITransport.getHost. */
+LARIAT_API lariat_status lariat_transport_address(lariat_transport *transport, char *text, size_t capacity,
+                                                  size_t *length);
+
+/* Tells who is at the other end of a Unix socket, as the system knows it.
+ *
+ * pid     written: the process; -1 where the system does not tell; may be NULL.
+ * uid     written: the user; may be NULL.
+ * gid     written: the group; may be NULL.
+ * errors  LARIAT_ERR_NOT_SUPPORTED for what is no Unix socket.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_peer_credentials(lariat_transport *transport, int64_t *pid, int64_t *uid,
+                                                           int64_t *gid);
+
+/* ---- Connections: how much waits, who produces it, how fast and how long ----------------------------------------- */
+
+/* Who writes as much as a connection takes: to be filled by lariat_producer_init, changed, and given to
+ * lariat_transport_register_producer, which copies it. */
+typedef struct lariat_producer {
+    /* Set by lariat_producer_init. */
+    uint32_t struct_size;
+    /* 1: it writes until it is paused (push; default); 0: it writes one piece each time it is resumed (pull). */
+    int32_t streaming;
+    /* More waits than the high-water mark: it is to write no more; may be NULL. Not for pull. */
+    lariat_producer_fn pause_producing;
+    /* There is room: it is to write; may be NULL. */
+    lariat_producer_fn resume_producing;
+    /* Nothing is wanted any more; may be NULL. */
+    lariat_producer_fn stop_producing;
+} lariat_producer;
+
+/* Fills a producer with the defaults.
+ *
+ * producer     written.
+ * struct_size  sizeof(lariat_producer).
+ * thread       any. */
+LARIAT_API lariat_status lariat_producer_init(lariat_producer *producer, uint32_t struct_size);
+
+/* Registers who writes to a connection, so that no more is written than the peer reads: a push producer is paused when
+ * more waits than the high-water mark and resumed when it is down to the low one; a pull producer is resumed whenever
+ * it is down to that. lariat_transport_lose_connection waits for a pull producer to unregister, a push producer is
+ * stopped by it.
+ *
+ * producer   copied.
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_ALREADY_REGISTERED; LARIAT_ERR_CLOSED when the connection is over: then stop_producing was called.
+ * thread     the reactor's. pause_producing may be called from inside lariat_transport_write, and from inside this.
+ * Twisted    IConsumer.registerProducer. */
+LARIAT_API lariat_status lariat_transport_register_producer(lariat_transport *transport,
+                                                            const lariat_producer *producer, void *user_data);
+
+/* The same as lariat_transport_register_producer, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when the producer is unregistered or stopped, or when this fails.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_transport_register_producer_full(lariat_transport *transport,
+                                                                 const lariat_producer *producer, void *user_data,
+                                                                 lariat_free_fn free_user_data);
+
+/* Forgets the producer of a connection: it has written all that it had to.
+ *
+ * errors   LARIAT_ERR_INVALID_STATE when there is none.
+ * thread   the reactor's.
+ * Twisted  IConsumer.unregisterProducer. */
+LARIAT_API lariat_status lariat_transport_unregister_producer(lariat_transport *transport);
+
+/* Sets when a producer is paused and resumed.
+ *
+ * high    bytes that wait, above which it is paused; default 65536.
+ * low     bytes that wait, down to which it is resumed, at most high; default 0.
+ * errors  LARIAT_ERR_CLOSED when the connection is over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_water_marks(lariat_transport *transport, uint64_t high, uint64_t low);
+
+/* Limits what waits to be written: a write beyond it is refused with LARIAT_ERR_BUFFER_FULL.
+ *
+ * bytes   at most; 0: no limit (default).
+ * errors  LARIAT_ERR_CLOSED when the connection is over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_max_buffer(lariat_transport *transport, uint64_t bytes);
+
+/* Tells how much was written that the system has not taken yet.
+ *
+ * returns  bytes; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_transport_buffered(lariat_transport *transport);
+
+/* Ends a connection on which nothing was received or sent for a while, with LARIAT_ERR_TIMED_OUT.
+ *
+ * seconds  0 to 1e9, counted anew from each byte on, in milliseconds; 0: never (default).
+ * errors   LARIAT_ERR_CLOSED when the connection is over.
+ * thread   the reactor's.
+ * Twisted  TimeoutMixin.setTimeout. */
+LARIAT_API lariat_status lariat_transport_set_idle_timeout(lariat_transport *transport, double seconds);
+
+/* Limits how fast a connection is read and written; a second's worth may come at once.
+ *
+ * read_rate   bytes a second, to 1e15; 0: no limit (default).
+ * write_rate  bytes a second, to 1e15; 0: no limit (default).
+ * errors      LARIAT_ERR_CLOSED when the connection is over.
+ * thread      the reactor's.
+ * Twisted     ThrottlingFactory. */
+LARIAT_API lariat_status lariat_transport_set_rate_limit(lariat_transport *transport, double read_rate,
+                                                         double write_rate);
+
+/* Has small pieces sent at once (default), or held back until what was sent before is acknowledged.
+ *
+ * on       1 or 0.
+ * errors   LARIAT_ERR_OS or LARIAT_ERR_NOT_SUPPORTED for what is no TCP connection.
+ * thread   the reactor's.
+ * Twisted  ITCPTransport.setTcpNoDelay. */
+LARIAT_API lariat_status lariat_transport_set_no_delay(lariat_transport *transport, int32_t on);
+
+/* Has the system look after a silent peer, so that one that is gone is noticed.
+ *
+ * idle      seconds of silence before it does, at least 1; 0: never (default).
+ * interval  seconds between two probes; 0: as the system has it.
+ * count     probes without an answer after which the connection is lost; 0: as the system has it.
+ * errors    LARIAT_ERR_OS for what is no TCP connection.
+ * thread    the reactor's.
+ * Twisted   ITCPTransport.setTcpKeepAlive. */
+LARIAT_API lariat_status lariat_transport_set_keep_alive(lariat_transport *transport, double idle, double interval,
+                                                         uint32_t count);
+
+/* Sets what the system does with what it has not sent when the connection is closed.
+ *
+ * seconds  0: it is dropped, and the peer sees a reset; more: it is sent for so long; negative: for as long as it
+ *          takes (default). At most 65535.
+ * errors   LARIAT_ERR_OS as the system says.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_linger(lariat_transport *transport, double seconds);
+
+/* Marks what is sent with a type of service (IPv4) or traffic class (IPv6).
+ *
+ * value    0 to 255.
+ * errors   LARIAT_ERR_OS as the system says.
+ * thread   the reactor's.
+ * Twisted  ITransport of IPv4: setTcpTos by getHandle; RFC 2474. */
+LARIAT_API lariat_status lariat_transport_set_type_of_service(lariat_transport *transport, int32_t value);
+
+/* Sets the sizes of the system's buffers; it may take others.
+ *
+ * receive  bytes for what is received; 0: as it is.
+ * send     bytes for what is sent; 0: as it is.
+ * errors   LARIAT_ERR_OS as the system says.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_buffer_sizes(lariat_transport *transport, uint32_t receive,
+                                                           uint32_t send);
 
 /* ---- Looping calls ----------------------------------------------------------------------------------------------- */
 
@@ -1872,12 +2471,30 @@ LARIAT_API lariat_status lariat_scope_free(lariat_scope *scope);
 /* ---- Events: what is made with a tag in place of a callback is told here ----------------------------------------- */
 
 enum {
-    LARIAT_EVENT_CALL = 1,         /* A call soon, from a thread or when running is to be made. */
-    LARIAT_EVENT_DELAYED_CALL = 2, /* A delayed call is to be made; source: its handle, stale. */
-    LARIAT_EVENT_DEFERRED = 3,     /* A Deferred has its result: value or failure; source: its handle. */
-    LARIAT_EVENT_READY = 4,        /* A descriptor is ready: readiness; source: its watcher. */
-    LARIAT_EVENT_TRIGGER = 5,      /* A trigger of the reactor's start or end; source: its handle, stale. */
-    LARIAT_EVENT_LOOPING_CALL = 6, /* A looping call is due; source: its handle. */
+    /* A call soon, from a thread or when running is to be made. */
+    LARIAT_EVENT_CALL = 1,
+    /* A delayed call is to be made; source: its handle, stale. */
+    LARIAT_EVENT_DELAYED_CALL = 2,
+    /* A Deferred has its result: value or failure; source: its handle. */
+    LARIAT_EVENT_DEFERRED = 3,
+    /* A descriptor is ready: readiness; source: its watcher. */
+    LARIAT_EVENT_READY = 4,
+    /* A trigger of the reactor's start or end; source: its handle, stale. */
+    LARIAT_EVENT_TRIGGER = 5,
+    /* A looping call is due; source: its handle. */
+    LARIAT_EVENT_LOOPING_CALL = 6,
+    /* A connection was made; source: its transport. */
+    LARIAT_EVENT_CONNECTION_MADE = 7,
+    /* Bytes were received: data, len; source: the transport. */
+    LARIAT_EVENT_DATA_RECEIVED = 8,
+    /* A connection is over: failure; source: its transport, stale. */
+    LARIAT_EVENT_CONNECTION_LOST = 9,
+    /* The peer of a half-closed connection sends no more; source: the transport. */
+    LARIAT_EVENT_READ_CONNECTION_LOST = 10,
+    /* All is sent that will be on a half-closed connection; source: the transport. */
+    LARIAT_EVENT_WRITE_CONNECTION_LOST = 11,
+    /* A datagram was received: data, len; source: the port. */
+    LARIAT_EVENT_DATAGRAM_RECEIVED = 12,
 };
 
 /* What happened to something that was made with a tag; to be prepared once by lariat_event_init, and filled by
@@ -1899,6 +2516,10 @@ typedef struct lariat_event {
     int32_t readiness;
     /* 0. */
     int32_t reserved;
+    /* What was received, by a transport or a datagram port; else NULL. */
+    const uint8_t *data;
+    /* How many bytes data has. */
+    size_t len;
 } lariat_event;
 
 /* Prepares an event to be filled.
@@ -1940,6 +2561,9 @@ typedef struct lariat_stats {
     uint64_t events;            /* Events that wait to be taken. */
     uint64_t callbacks_running; /* Callbacks that have not returned, turns of the loop included: 0 outside of all. */
     uint64_t turns;             /* Turns made so far. */
+    uint64_t transports;        /* Connections, those included that are being made. */
+    uint64_t listeners;         /* Listeners. */
+    uint64_t datagram_ports;    /* Datagram ports. */
 } lariat_stats;
 
 /* Prepares stats to be filled.

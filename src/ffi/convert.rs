@@ -51,6 +51,10 @@ functions! {
     log_fn: lariat_log_fn => LogFn;
     slow_fn: lariat_slow_fn => SlowFn;
     unhandled_fn: lariat_unhandled_fn => UnhandledFn;
+    transport_fn: lariat_half_closed_fn => TransportFn;
+    data_fn: lariat_data_received_fn => DataFn;
+    lost_fn: lariat_connection_lost_fn => LostFn;
+    build_fn: lariat_build_protocol_fn => BuildFn;
 }
 
 /// Refuses a function that is not there.
@@ -129,6 +133,49 @@ pub fn text<'call>(name: &str, text: *const c_char) -> Result<Option<&'call str>
     // SAFETY: it is not NULL, so it points to a NUL-ended string, which C vouches for, and which lives for the call.
     let bytes = unsafe { CStr::from_ptr(text) };
     bytes.to_str().map(Some).map_err(|_| invalid(format_args!("{name} is not valid UTF-8")))
+}
+
+/// Text that need not be UTF-8, such as one that holds a path; it lives for the call.
+pub fn bytes_text<'call>(name: &str, text: *const c_char) -> Result<&'call [u8]> {
+    if text.is_null() {
+        return Err(is_null(name));
+    }
+    // SAFETY: it is not NULL, so it points to a NUL-ended string, which C vouches for, and which lives for the call.
+    Ok(unsafe { CStr::from_ptr(text) }.to_bytes())
+}
+
+/// An array of C, which lives for the call; empty where its length is 0.
+pub fn array<'call, T>(name: &str, array: *const T, length: usize) -> Result<&'call [T]> {
+    check_array(name, array, length)?;
+    if length == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: it is not NULL, not longer than memory, and C vouches that it is as long as is said.
+    Ok(unsafe { std::slice::from_raw_parts(array, length) })
+}
+
+/// Bytes of C, which live for the call.
+#[inline(always)]
+pub fn bytes<'call>(name: &str, data: *const u8, length: usize) -> Result<&'call [u8]> {
+    array(name, data, length)
+}
+
+/// Copies text to C, NUL-ended, and says how long it is.
+pub fn write_text(name: &str, (text, capacity): (*mut c_char, usize), length: *mut usize, bytes: &[u8]) -> Result {
+    check_array(name, text, capacity)?;
+    write_if_given(length, bytes.len());
+    if capacity != 0 {
+        let fits = bytes.len().min(capacity - 1);
+        for (place, byte) in bytes[..fits].iter().chain(&[0]).enumerate() {
+            // SAFETY: `place` is below the capacity, so the text is not NULL and has room there: C vouches for it.
+            unsafe { text.add(place).write(*byte as c_char) };
+        }
+    }
+    if bytes.len() < capacity {
+        return Ok(());
+    }
+    let why = format_args!("{name}: there is room for {capacity} bytes, and {} are needed", bytes.len() + 1);
+    Err(Status::ERR_TOO_LONG.because(why))
 }
 
 /// What a failure is to say; 0 is no failure's code.

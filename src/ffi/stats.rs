@@ -52,13 +52,20 @@ pub struct lariat_stats {
     pub callbacks_running: u64,
     /// Turns made so far.
     pub turns: u64,
+    /// Connections, those included that are being made.
+    pub transports: u64,
+    /// Listeners.
+    pub listeners: u64,
+    /// Datagram ports.
+    pub datagram_ports: u64,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers.
 unsafe impl Versioned for lariat_stats {
     const FIELDS: &'static [usize] = fields!(lariat_stats:
         struct_size threads delayed_calls soon_calls deferreds failures results watchers triggers locks semaphores
-        queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns);
+        queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns transports
+        listeners datagram_ports);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -82,6 +89,9 @@ unsafe impl Versioned for lariat_stats {
             events: 0,
             callbacks_running: 0,
             turns: 0,
+            transports: 0,
+            listeners: 0,
+            datagram_ports: 0,
         }
     }
 }
@@ -142,6 +152,9 @@ impl lariat_stats {
             events: reactor.events_waiting() as u64,
             callbacks_running: u64::from(reactor.depth()),
             turns: reactor.turns(),
+            transports: alive(Kind::Transport),
+            listeners: alive(Kind::Listener),
+            datagram_ports: alive(Kind::DatagramPort),
         }
     }
 }

@@ -86,6 +86,42 @@ pub const LARIAT_ERR_DEADLOCK: i32 = -28;
 pub const LARIAT_ERR_NOT_CALLED: i32 = -29;
 /// A limit set by the options was reached.
 pub const LARIAT_ERR_LIMIT: i32 = -30;
+/// The connection was closed cleanly: the reason of an end, no error.
+pub const LARIAT_CONNECTION_DONE: i32 = -31;
+/// The connection was lost: reset by the peer, or failed.
+pub const LARIAT_ERR_CONNECTION_LOST: i32 = -32;
+/// The connection was ended by lariat_transport_abort_connection.
+pub const LARIAT_ERR_CONNECTION_ABORTED: i32 = -33;
+/// Nobody takes connections there, or this one was not wanted.
+pub const LARIAT_ERR_CONNECTION_REFUSED: i32 = -34;
+/// No connection could be made; the message says what each address answered.
+pub const LARIAT_ERR_CONNECT_FAILED: i32 = -35;
+/// There is no way to the host or network.
+pub const LARIAT_ERR_UNREACHABLE: i32 = -36;
+/// Somebody else has the address.
+pub const LARIAT_ERR_ADDRESS_IN_USE: i32 = -37;
+/// The address is not one of this host's.
+pub const LARIAT_ERR_ADDRESS_NOT_AVAILABLE: i32 = -38;
+/// The operating system does not allow it.
+pub const LARIAT_ERR_PERMISSION_DENIED: i32 = -39;
+/// The name has no address.
+pub const LARIAT_ERR_NAME_NOT_FOUND: i32 = -40;
+/// The name could not be looked up; it may be another time.
+pub const LARIAT_ERR_LOOKUP_FAILED: i32 = -41;
+/// The endpoint is not one; the message shows the place.
+pub const LARIAT_ERR_BAD_ENDPOINT: i32 = -42;
+/// As much waits to be written as may.
+pub const LARIAT_ERR_BUFFER_FULL: i32 = -43;
+/// It is longer than it may be.
+pub const LARIAT_ERR_TOO_LONG: i32 = -44;
+/// It was cut short.
+pub const LARIAT_ERR_TRUNCATED: i32 = -45;
+/// What came breaks the rules of the framing.
+pub const LARIAT_ERR_BAD_FRAME: i32 = -46;
+/// The connection has a producer already.
+pub const LARIAT_ERR_ALREADY_REGISTERED: i32 = -47;
+/// The process, or the system, has as many descriptors as it may.
+pub const LARIAT_ERR_TOO_MANY_DESCRIPTORS: i32 = -48;
 
 /// The constants are literals for cbindgen's sake; here they are held to the core's.
 macro_rules! same_as_in_core {
@@ -127,6 +163,24 @@ same_as_in_core! {
     LARIAT_ERR_DEADLOCK ERR_DEADLOCK;
     LARIAT_ERR_NOT_CALLED ERR_NOT_CALLED;
     LARIAT_ERR_LIMIT ERR_LIMIT;
+    LARIAT_CONNECTION_DONE CONNECTION_DONE;
+    LARIAT_ERR_CONNECTION_LOST ERR_CONNECTION_LOST;
+    LARIAT_ERR_CONNECTION_ABORTED ERR_CONNECTION_ABORTED;
+    LARIAT_ERR_CONNECTION_REFUSED ERR_CONNECTION_REFUSED;
+    LARIAT_ERR_CONNECT_FAILED ERR_CONNECT_FAILED;
+    LARIAT_ERR_UNREACHABLE ERR_UNREACHABLE;
+    LARIAT_ERR_ADDRESS_IN_USE ERR_ADDRESS_IN_USE;
+    LARIAT_ERR_ADDRESS_NOT_AVAILABLE ERR_ADDRESS_NOT_AVAILABLE;
+    LARIAT_ERR_PERMISSION_DENIED ERR_PERMISSION_DENIED;
+    LARIAT_ERR_NAME_NOT_FOUND ERR_NAME_NOT_FOUND;
+    LARIAT_ERR_LOOKUP_FAILED ERR_LOOKUP_FAILED;
+    LARIAT_ERR_BAD_ENDPOINT ERR_BAD_ENDPOINT;
+    LARIAT_ERR_BUFFER_FULL ERR_BUFFER_FULL;
+    LARIAT_ERR_TOO_LONG ERR_TOO_LONG;
+    LARIAT_ERR_TRUNCATED ERR_TRUNCATED;
+    LARIAT_ERR_BAD_FRAME ERR_BAD_FRAME;
+    LARIAT_ERR_ALREADY_REGISTERED ERR_ALREADY_REGISTERED;
+    LARIAT_ERR_TOO_MANY_DESCRIPTORS ERR_TOO_MANY_DESCRIPTORS;
 }
 
 /// Tells the status of this thread's last failed call. A call that works leaves it alone.

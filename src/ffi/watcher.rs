@@ -87,7 +87,7 @@ fn watch_with(
 }
 
 /// Refuses the number that the system answers when there is no descriptor.
-fn descriptor(fd: lariat_socket) -> Result<lariat_socket> {
+pub(super) fn descriptor(fd: lariat_socket) -> Result<lariat_socket> {
     #[cfg(windows)]
     let none = fd == lariat_socket::MAX;
     #[cfg(not(windows))]

@@ -154,7 +154,7 @@ pub(super) fn finish(transport: Item<Transport>) {
         reactor.with_driver(|driver| driver.close(descriptor));
     }
     reactor.pools.free(transport);
-    reactor.in_scope(scope, || drop((owned, extra)));
+    reactor.in_scope(scope, || drop((owned, protocol, extra)));
 }
 
 fn tell_lost(transport: Item<Transport>, protocol: &super::protocol::Protocol, reason: Word) {

@@ -51,7 +51,7 @@ impl Default for How {
 /// What makes the self of a new connection's protocol.
 #[derive(Default)]
 pub struct Build {
-    /// None: self is the user data itself.
+    /// None: all have what their protocol shares.
     pub function: Option<BuildFn>,
     /// What it gets.
     pub data: Owned,
@@ -186,6 +186,12 @@ pub(super) fn adopt(
     Ok(listener)
 }
 
+/// Whether the system has this family.
+pub(super) fn has_family(reactor: ReactorItem, family: crate::driver::Family) -> bool {
+    let opened = reactor.with_driver(|driver| driver.open(family, Carries::Stream));
+    opened.map(|socket| drop(Fresh::new(reactor, socket))).is_ok()
+}
+
 /// Something waits to be accepted.
 pub(super) fn ready(reactor: ReactorItem, listener: Item<Listener>) {
     listener.readable.set(true);
@@ -286,10 +292,13 @@ fn accepted(reactor: ReactorItem, listener: Item<Listener>, socket: Fresh) {
             transport.set(flag::COUNTED);
         }
     }
-    match build(reactor, listener, transport) {
-        Some((protocol, this)) if reading::watch(transport).is_ok() => attempt::establish(transport, protocol, this),
-        _ => super::ending::lost(transport, Status::ERR_CONNECTION_REFUSED),
+    let built = build(reactor, listener, transport);
+    if built.is_some() && !transport.has(flag::LOST) && reading::watch(transport).is_ok() {
+        let (protocol, this) = built.unwrap_or_default();
+        return attempt::establish(transport, protocol, this);
     }
+    super::ending::lost(transport, Status::ERR_CONNECTION_REFUSED);
+    reactor.in_scope(scope, || drop(built));
 }
 
 fn peer_of(socket: &Fresh) -> Option<Address> {
@@ -309,7 +318,7 @@ fn build(reactor: ReactorItem, listener: Item<Listener>, transport: Item<Transpo
         let build = listener.build.borrow();
         (build.function, build.data.word())
     };
-    let mut this = data;
+    let mut this = protocol.shared.word();
     if let Some(function) = function {
         this = Word::NULL;
         let _out = reactor.call_out();

@@ -6,10 +6,13 @@
 
 pub mod adopt;
 pub mod attempt;
+pub mod connect;
 pub mod ending;
 pub mod endpoint;
 pub mod error;
+pub mod inherited;
 pub mod listener;
+pub mod open;
 pub mod options;
 pub mod out;
 pub mod producer;

@@ -6,7 +6,7 @@ use crate::reactor::events::{self, Event};
 use crate::status::Result;
 
 /// The functions of a protocol, or the tag of its events. None of it is told where there is neither.
-#[derive(Clone, Default)]
+#[derive(Default)]
 #[expect(missing_docs, reason = "each is named after its field in lariat_protocol")]
 pub struct Protocol {
     pub connection_made: Option<TransportFn>,
@@ -18,6 +18,8 @@ pub struct Protocol {
     /// What `data_received` does not consume comes again, with more behind it.
     pub pull: bool,
     pub events: Option<u64>,
+    /// What all connections have as self, freed with the last of them.
+    pub shared: Owned,
 }
 
 impl Protocol {

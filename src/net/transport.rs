@@ -202,7 +202,7 @@ impl Item<Transport> {
     }
 
     /// Refuses what is over or still connecting.
-    pub(super) fn check_open(self) -> Result {
+    pub fn check_open(self) -> Result {
         if self.has(flag::LOST) {
             return Err(Status::ERR_CLOSED.because("the connection is over"));
         }
