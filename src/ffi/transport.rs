@@ -39,6 +39,11 @@ pub extern "C" fn lariat_transport_write(
     data: *const u8,
     len: usize,
 ) -> lariat_status {
+    let quickly =
+        |transport| convert::bytes_quickly(data, len).and_then(|data| writing::write_quickly(transport, data));
+    if let Some(done) = guard::quickly(transport, quickly) {
+        return done;
+    }
     guard::on(transport, |transport| writing::write(transport, convert::bytes("data", data, len)?))
 }
 

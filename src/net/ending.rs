@@ -53,8 +53,13 @@ pub(super) fn lost_by(transport: Item<Transport>, why: &io::Error) {
             status @ (Status::ERR_TIMED_OUT | Status::ERR_NO_MEMORY | Status::ERR_UNREACHABLE) => status,
             _ => Status::ERR_CONNECTION_LOST,
         };
-        let name = transport.name();
-        lost_with(transport, error::failure(transport.root(), status, name, Some(why)));
+        let reactor = transport.root();
+        // A connection that the system has ended has no address any more; only who connected knows where to.
+        let reason = match transport.with_extra(|extra| extra.peer).flatten() {
+            Some(peer) => error::failure(reactor, status, format_args!("connection with {peer}"), Some(why)),
+            None => error::bare(reactor, status, why),
+        };
+        lost_with(transport, reason);
     }
 }
 

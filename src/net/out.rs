@@ -75,15 +75,24 @@ impl Out {
         self.parts.is_empty()
     }
 
+    /// Adds bytes where there is room for them already.
+    #[inline(always)]
+    pub fn push_quickly(&mut self, data: &[u8]) -> Option<()> {
+        match self.parts.back_mut() {
+            Some(Part::Bytes(last)) if last.capacity() - last.len() >= data.len() => {
+                last.extend_from_slice(data);
+                self.length += data.len() as u64;
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
     /// Adds bytes.
     pub fn push(&mut self, data: &[u8]) -> Result {
         let no_memory = |_| Status::ERR_NO_MEMORY;
-        if let Some(Part::Bytes(last)) = self.parts.back_mut() {
-            if last.capacity() - last.len() >= data.len() {
-                last.extend_from_slice(data);
-                self.length += data.len() as u64;
-                return Ok(());
-            }
+        if self.push_quickly(data).is_some() {
+            return Ok(());
         }
         self.parts.try_reserve(1).map_err(no_memory)?;
         let mut bytes = std::mem::take(&mut self.spare);

@@ -69,6 +69,19 @@ fn put_out(transport: Item<Transport>, out: Box<Out>) {
     }
 }
 
+/// Adds a small piece to what the callback has written before.
+#[inline(always)]
+pub fn write_quickly(transport: Item<Transport>, data: &[u8]) -> Option<()> {
+    const OTHERWISE: u32 = flag::LOST | flag::WRITE_CLOSED | flag::LOSING_WRITE | flag::CONTROLLED;
+    if !transport.has(flag::WRITTEN) || transport.has(OTHERWISE) || data.len() >= LARGE {
+        return None;
+    }
+    let mut out = transport.out.take()?;
+    let pushed = out.push_quickly(data);
+    transport.out.set(Some(out));
+    pushed
+}
+
 /// Writes. All of it is accepted, or nothing.
 #[inline]
 pub fn write(transport: Item<Transport>, data: &[u8]) -> Result {
