@@ -113,8 +113,33 @@ impl Out {
         Ok(())
     }
 
+    /// The same of bytes in one piece, which most writes are.
+    #[inline]
+    fn send_one<S: Sockets + ?Sized>(&mut self, sockets: &S, socket: Socket, most: usize) -> Option<io::Result<Sent>> {
+        let (1, Some(Part::Bytes(bytes))) = (self.parts.len(), self.parts.front()) else { return None };
+        let bytes = &bytes[self.offset..];
+        let offered = bytes.len().min(most);
+        let sent = sockets.send(socket, &bytes[..offered]);
+        Some(sent.map(|sent| {
+            self.advance(sent);
+            Sent::Some(sent, sent < offered)
+        }))
+    }
+
     /// Writes what there is room for, with `more` behind it; `most` bytes at most.
+    #[inline]
     pub fn send<S: Sockets + ?Sized>(
+        &mut self,
+        sockets: &S,
+        socket: Socket,
+        more: &[u8],
+        most: usize,
+    ) -> io::Result<Sent> {
+        let one = if more.is_empty() { self.send_one(sockets, socket, most) } else { None };
+        one.unwrap_or_else(|| self.send_parts(sockets, socket, more, most))
+    }
+
+    fn send_parts<S: Sockets + ?Sized>(
         &mut self,
         sockets: &S,
         socket: Socket,
@@ -164,6 +189,7 @@ impl Out {
         Ok(Sent::Some(sent, false))
     }
 
+    #[inline(never)]
     fn send_bytes<S: Sockets + ?Sized>(
         &mut self,
         sockets: &S,
