@@ -113,10 +113,11 @@ fn members(simulation: Item<Simulation>) -> Vec<(Member, ReactorItem)> {
     members.into_iter().filter_map(alive).filter(|(_, reactor)| !reactor.is_calling_out()).collect()
 }
 
-/// Makes one turn of one reactor that has something to do; or moves the clock to the next deadline, no further than
-/// `limit`. False: nothing can happen by then.
+/// Lets happen in the network what is due, and makes one turn of one reactor that has something to do; or moves the
+/// clock to the next deadline, of a reactor or of the network, no further than `limit`. False: nothing can happen by then.
 fn step(simulation: Item<Simulation>, limit: u64) -> Result<bool> {
     let world = simulation.world();
+    world.deliver_due();
     let members = members(simulation);
     // One that has stopped stays so until it is run again; one that was made meanwhile starts.
     let takes_part = |reactor: &ReactorItem| reactor.state() != State::Idle || !reactor.was_started.get();
@@ -125,6 +126,7 @@ fn step(simulation: Item<Simulation>, limit: u64) -> Result<bool> {
         .iter()
         .filter(|(_, reactor)| takes_part(reactor))
         .filter_map(|(_, reactor)| reactor.next_timer())
+        .chain(world.next_event())
         .filter(|at| *at > world.now())
         .min();
     let stuck = simulation.at_instant.get() >= TURNS_AT_AN_INSTANT * members.len() as u32;
