@@ -1,9 +1,9 @@
 //! How connections begin and end.
 
 use crate::common::*;
-use lariat::driver::Driver;
 use lariat::driver::address::{Address, Family, UnixAddress};
 use lariat::driver::sockets::{Carries, SocketOption, Sockets};
+use lariat::driver::{Driver, Link};
 use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::time::Duration;
@@ -185,6 +185,40 @@ fn an_abort_is_a_reset() {
     assert_eq!(kind(two.b.receive(server, &mut [0; 10])), ErrorKind::ConnectionReset);
     assert_eq!(two.b.receive(server, &mut [0; 10]).unwrap(), 0, "told once");
     assert_eq!(kind(two.b.send(server, b"x")), ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn an_abort_drops_what_has_not_left() {
+    let two = faithful(1);
+    two.world.set_link(Some("a"), Some("b"), Link { bandwidth: 1e5, ..slow() });
+    let (client, server) = pair(&two);
+    assert_eq!(two.a.send(client, &[1; 200_000]).unwrap(), 200_000);
+    pass(&two.world, SECOND);
+    two.a.set(client, SocketOption::Linger(Some(Duration::ZERO))).unwrap();
+    two.a.close(client);
+    settle(&two.world);
+    assert_eq!(two.world.now() / SECOND, 1, "the link is not kept busy with it");
+    let mut buffer = vec![0; 300_000];
+    let received = two.b.receive(server, &mut buffer).unwrap();
+    assert!(received < 200_000);
+    assert_eq!(kind(two.b.receive(server, &mut buffer)), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn an_edge_follows_when_accepting_finds_nothing_by_mistake() {
+    let two = two(1);
+    two.world.set_short_io(1.0);
+    let listener = listen(&two.b, "0.0.0.0:80", 1000);
+    watch(&two.b, listener, 1);
+    for _ in 0..100 {
+        connect(&two.a, "10.0.0.2:80");
+    }
+    settle(&two.world);
+    let mut accepted = 0;
+    while !ready(&two.b).is_empty() {
+        accepted += (0..).take_while(|_| two.b.accept(listener).is_ok()).count();
+    }
+    assert_eq!(accepted, 100);
 }
 
 #[test]

@@ -34,6 +34,11 @@ impl Link {
         reordering: 0.0,
         partitioned: false,
     };
+
+    /// How long so many bytes keep it busy.
+    fn takes(&self, bytes: usize) -> u64 {
+        if self.bandwidth > 0.0 { (bytes as f64 / self.bandwidth * 1e9) as u64 } else { 0 }
+    }
 }
 
 impl Default for Link {
@@ -121,14 +126,25 @@ impl Links {
         }
     }
 
+    /// When all that has left by now will have arrived.
+    pub fn longest_way(&mut self, from: Host, to: Host, now: u64) -> u64 {
+        let link = self.path(from, to, now).link;
+        now.saturating_add(link.latency).saturating_add(link.jitter)
+    }
+
+    /// So much of what waits to leave is not sent after all.
+    pub fn take_back(&mut self, from: Host, to: Host, bytes: usize, now: u64) {
+        let path = self.path(from, to, now);
+        path.busy_until = path.busy_until.saturating_sub(path.link.takes(bytes));
+    }
+
     /// Sends a packet off: when it arrives, if it does.
     pub fn travel(&mut self, from: Host, to: Host, bytes: usize, clockwork: &Clockwork) -> u64 {
         let now = clockwork.now();
         let path = self.path(from, to, now);
         let mut leaves = now;
         if path.link.bandwidth > 0.0 {
-            let takes = (bytes as f64 / path.link.bandwidth * 1e9) as u64;
-            path.busy_until = path.busy_until.max(now).saturating_add(takes);
+            path.busy_until = path.busy_until.max(now).saturating_add(path.link.takes(bytes));
             leaves = path.busy_until;
         }
         leaves.saturating_add(path.link.latency).saturating_add(clockwork.up_to(path.link.jitter))

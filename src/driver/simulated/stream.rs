@@ -68,9 +68,8 @@ impl Segment {
 /// What is on its way to the peer.
 #[derive(Default)]
 pub(super) struct Pipe {
-    /// With the time of arrival, which counts for the first.
+    /// With the time of arrival; none arrives before those that were sent before.
     pub segments: VecDeque<(u64, Segment)>,
-    last: u64,
     /// When the event for the first is due.
     pub scheduled: Option<u64>,
     attempt: u32,
@@ -163,8 +162,8 @@ impl Stream {
 
     pub fn level(&self, send_buffer: usize) -> Level {
         let is_connected = self.state == State::Connected;
-        let failed = self.error.is_some() || self.state == State::Dead || (self.received_end && self.sent_end);
         let ended = self.received_end || self.deaf;
+        let failed = self.error.is_some() || self.state == State::Dead || (ended && self.sent_end);
         let ready = Readiness {
             readable: self.incoming.held != 0 || ended,
             writable: is_connected && (self.sent_end || self.room(send_buffer) != 0),
@@ -208,8 +207,6 @@ impl Network {
         let Some((from, to)) = self.route(socket) else { return };
         let arrives = self.links.travel(from, to, segment.length(), &self.clockwork);
         let Some(stream) = self.stream_mut(socket) else { return };
-        let arrives = arrives.max(stream.out.last);
-        stream.out.last = arrives;
         stream.out.segments.push_back((arrives, segment));
         self.schedule(socket);
     }
@@ -380,17 +377,17 @@ impl Network {
     /// Drops what has not left yet and ends the connection by a reset.
     pub fn abort(&mut self, socket: Socket) {
         let Some((from, to)) = self.route(socket) else { return };
-        let arrives = self.links.travel(from, to, 0, &self.clockwork);
+        let on_its_way = self.links.longest_way(from, to, self.clockwork.now());
         let Some(descriptor) = self.descriptors.get_mut(&socket) else { return };
         descriptor.life = Life::Closed;
         descriptor.watch = None;
         let Body::Stream(stream) = &mut descriptor.body else { return };
         stream.state = State::Dead;
         let segments = &mut stream.out.segments;
-        let before = segments.iter().take_while(|(at, _)| *at <= arrives).count();
-        segments.truncate(before);
-        segments.push_back((arrives, Segment::Reset));
-        self.schedule(socket);
+        let has_left = segments.iter().take_while(|(arrives, _)| *arrives <= on_its_way).count();
+        let dropped = segments.drain(has_left..).map(|(_, segment)| segment.length()).sum();
+        self.links.take_back(from, to, dropped, self.clockwork.now());
+        self.push(socket, Segment::Reset);
     }
 
     /// Tells the sender how much was read, once it is worth it.
