@@ -7,7 +7,9 @@
 mod calls;
 mod clockwork;
 mod datagrams;
+mod delivery;
 mod descriptors;
+mod ending;
 mod errors;
 mod events;
 mod faults;
