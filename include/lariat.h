@@ -2649,6 +2649,95 @@ LARIAT_API lariat_status lariat_simulation_descriptor_set_ready(lariat_simulatio
  * thread      the simulation's. */
 LARIAT_API lariat_status lariat_simulation_descriptor_close(lariat_simulation *simulation, lariat_socket descriptor);
 
+/* ---- Simulated networks: the links between the hosts of a simulation, and what goes wrong there ------------------ */
+
+/* How packets travel from one host to another: to be filled by lariat_link_init, changed, and given to
+ * lariat_simulation_set_link, which copies it. Between programs on one host nothing takes time or is lost. */
+typedef struct lariat_link {
+    /* Set by lariat_link_init. */
+    uint32_t struct_size;
+    /* 1: nothing gets through; 0: it does (default). */
+    int32_t partitioned;
+    /* The way itself, in seconds; default 0.0005. */
+    double latency;
+    /* Up to so many seconds more, by chance, for each packet: datagrams may overtake each other; default 0. */
+    double jitter;
+    /* Bytes a second: what is sent meanwhile waits, however much it is; 0: no limit (default). Up to 1e12. */
+    double bandwidth;
+    /* How probably a packet is lost, 0 to 1: of a stream it is sent again, which takes time; default 0. */
+    double loss;
+    /* How probably a datagram comes twice, 0 to 1; default 0. */
+    double duplication;
+    /* How probably a datagram is held back for a while, so that later ones overtake it, 0 to 1; default 0. */
+    double reordering;
+} lariat_link;
+
+/* Fills a link with the defaults, those of a good local network.
+ *
+ * link         written.
+ * struct_size  sizeof(lariat_link).
+ * thread       any. */
+LARIAT_API lariat_status lariat_link_init(lariat_link *link, uint32_t struct_size);
+
+/* Sets how packets travel from one host to another from now on; what is on its way already arrives as it was sent.
+ * One direction: the other is a second call. Where several links fit, the one that names more hosts counts, and of
+ * two that name one the one that names the sender.
+ *
+ * from    the name of a host; may be NULL: any.
+ * to      the same.
+ * link    prepared by lariat_link_init; copied.
+ * thread  the simulation's. */
+LARIAT_API lariat_status lariat_simulation_set_link(lariat_simulation *simulation, const char *from, const char *to,
+                                                    const lariat_link *link);
+
+/* Lets nothing through between two hosts, in both directions, or again. Streams send what was lost once it is over; one
+ * that gets nothing through for 120 seconds ends with LARIAT_ERR_TIMED_OUT, one that connects after 127. Datagrams are
+ * lost.
+ *
+ * host_a  the name of a host; may be NULL: any.
+ * host_b  the same.
+ * on      1: parts them; 0: ends this and all partitions between hosts that this pair covers, NULL and NULL all of them.
+ *         A link's own partitioned stays as it is.
+ * thread  the simulation's. */
+LARIAT_API lariat_status lariat_simulation_partition(lariat_simulation *simulation, const char *host_a,
+                                                     const char *host_b, int32_t on);
+
+/* Resets the connections between two hosts, at both ends at once: they are lost with LARIAT_ERR_CONNECTION_LOST.
+ *
+ * host_a  the name of a host; may be NULL: any. The same as host_b: those within the host.
+ * host_b  the same.
+ * thread  the simulation's. */
+LARIAT_API lariat_status lariat_simulation_reset_connections(lariat_simulation *simulation, const char *host_a,
+                                                             const char *host_b);
+
+/* Has the next connections to a port refused, as if nobody listened there.
+ *
+ * host      the name of the host that is connected to.
+ * port      1 to 65535; 0: any of its ports.
+ * attempts  how many are refused; -1: all from now on; 0: no more. Replaces what was set for this port.
+ * thread    the simulation's. */
+LARIAT_API lariat_status lariat_simulation_refuse_connections(lariat_simulation *simulation, const char *host,
+                                                              int32_t port, int32_t attempts);
+
+/* Sets how probably the system does less than it could: reads or writes a part of what it was asked for, or says that
+ * there is nothing to do though there is. Programs above cannot tell, but what is wrong in them shows.
+ *
+ * short_io_probability  0 to 1; a new simulation has 0.1.
+ * thread                the simulation's. */
+LARIAT_API lariat_status lariat_simulation_set_faults(lariat_simulation *simulation, double short_io_probability);
+
+/* Tells the address of a host: 10.0.0.1 and fd00::1 for the first that was named, by a reactor or in a call like this.
+ *
+ * host      its name; it is there from now on.
+ * family    4 or 6.
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
+ * capacity  how many bytes there is room for; 46 are enough.
+ * length    written: how many bytes the whole address has, without the NUL; may be NULL.
+ * errors    LARIAT_ERR_TOO_LONG when there was not enough room.
+ * thread    the simulation's. */
+LARIAT_API lariat_status lariat_simulation_host_address(lariat_simulation *simulation, const char *host, int32_t family,
+                                                        char *text, size_t capacity, size_t *length);
+
 #ifdef __cplusplus
 }
 #endif

@@ -31,6 +31,7 @@ pub mod queue;
 pub mod reactor;
 pub mod scope;
 pub mod semaphore;
+pub mod simulated_network;
 pub mod simulation;
 pub mod stats;
 pub mod status;

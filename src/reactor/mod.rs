@@ -177,7 +177,7 @@ pub fn open(seam: Seam, limits: Limits, hooks: Hooks) -> Result<ReactorItem> {
     handles::check_memory(64 * 1024)?;
     let driver: Rc<dyn Driver> = match &seam {
         Seam::Real | Seam::Manual => Rc::new(MioDriver::new()?),
-        Seam::Simulated(simulation, _) => Rc::new(SimulatedDriver::new(simulation.world())),
+        Seam::Simulated(simulation, host) => Rc::new(SimulatedDriver::new(simulation.world(), host)),
     };
     let mut wheel = wheel::Wheel::default();
     let reactor = handles::root::<Reactor>(|reactor| &reactor.pools)?;

@@ -38,6 +38,7 @@ enum role {
     ROLE_OPTIONS,
     ROLE_STATS,
     ROLE_EVENT,
+    ROLE_LINK,
     ROLE_DESCRIPTOR /* of the system or of the simulation, by `kind`; `numbers` without the first */
 };
 
@@ -227,6 +228,7 @@ typedef struct call {
         lariat_reactor_options options;
         lariat_stats stats;
         lariat_event event;
+        lariat_link link;
         unsigned char bytes[4096];
     } structs[16];
     void *outputs[16][16];
@@ -261,6 +263,10 @@ static inline void call_new(call *made, const export *one) {
             break;
         case ROLE_EVENT:
             CHECK_OK(lariat_event_init(&made->structs[i].event, sizeof(lariat_event)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_LINK:
+            CHECK_OK(lariat_link_init(&made->structs[i].link, sizeof(lariat_link)));
             given->pointer = &made->structs[i];
             break;
         case ROLE_DESCRIPTOR: given->integer = each->kind == KIND_SIMULATION ? simulated_descriptor : good.ends[1]; break;

@@ -67,7 +67,7 @@ CALLBACKS = {
     "lariat_job_fn": "quiet_job",
     "lariat_blocking_fn": "quiet_blocking",
 }
-STRUCTS = {"lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT"}
+STRUCTS = {"lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK"}
 
 BAD = "LARIAT_ERR_INVALID_ARGUMENT"
 ANY = "WANT_ANYTHING"
@@ -77,9 +77,10 @@ ORDINARY = {
     "seconds": "1.0", "interval_seconds": "1.0", "max_wait_seconds": "0.0", "budget_seconds": "0.0", "phase": "LARIAT_TRIGGER_BEFORE",
     "event": "LARIAT_TRIGGER_SHUTDOWN", "interest": "LARIAT_READABLE", "readiness": "LARIAT_READABLE", "code": "7", "count": "1",
     "capacity": "4", "max_size": "-1", "max_backlog": "-1", "tokens": "1", "size": "2", "header_abi_version": "LARIAT_ABI_VERSION",
+    "family": "4", "port": "80", "room": "16",
 }
 WAITS = {"max_wait_seconds", "budget_seconds"}
-ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "header_abi_version"}
+ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version"}
 ELEMENTS = {"count", "capacity"}
 
 
@@ -98,6 +99,8 @@ def integers(function, name, kind):
     if name == "struct_size":
         yield from ((each, BAD) for each in ("0", "1", "3"))
         yield ("4096", ANY)
+    elif name == "room":
+        yield from (("SIZE_MAX", BAD), ("0", ANY), ("1", ANY))
     elif name in ELEMENTS:
         yield from ((each, BAD) for each in ("SIZE_MAX", "SIZE_MAX / 2", "SIZE_MAX / 8 + 1"))
         yield ("0", ANY)
@@ -178,6 +181,8 @@ class Writer:
     def parameter(self, function, parameters, at):
         """How one parameter is described, and how it is passed."""
         kind, name = parameters[at]
+        if name == "capacity" and parameters[at - 1][0] == "char*":
+            name = "room"  # in bytes
         where = f"{function}, {name}"
         plain = kind.removeprefix("const ")
         handle = re.fullmatch(r"(lariat_\w+)\*", plain)
@@ -208,7 +213,7 @@ class Writer:
             self.lines.append("};")
             of = "KIND_SIMULATION" if function.startswith("lariat_simulation_") else "KIND_REACTOR"
             return f"ROLE_DESCRIPTOR, .kind = {of}, .numbers = {label}, .count = 4", f"(lariat_socket)v[{at}].integer"
-        if re.fullmatch(r"(const )?(lariat_\w+|void|size_t|double|u?int\d+_t)\*+", kind):
+        if re.fullmatch(r"(const )?(lariat_\w+|void|char|size_t|double|u?int\d+_t)\*+", kind):
             return "ROLE_OUTPUT", value
         if kind == "double":
             return "ROLE_NUMBER, " + self.numbers(function, name, kind, f"{name}_{function}"), f"v[{at}].real"

@@ -44,6 +44,7 @@ const ORDER: &[&str] = &[
     "event",
     "stats",
     "simulation",
+    "simulated_network",
 ];
 
 fn generate(root: &Path) -> String {
