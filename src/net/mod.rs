@@ -44,6 +44,7 @@ const SPARE: usize = 64;
 pub struct Network {
     buffer: Cell<Option<Box<[u8]>>>,
     /// Emptied write queues, each with an emptied buffer.
+    #[expect(clippy::vec_box, reason = "they move to the connections that need them, and back")]
     outs: RefCell<Vec<Box<Out>>>,
     /// Whose callback is running: what it writes goes out when that returns.
     current: Cell<Word>,

@@ -70,9 +70,15 @@ impl Out {
         self.length
     }
 
-    /// Whether nothing waits.
+    /// Whether nothing waits: at most an emptied buffer is there.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.length == 0
+            && match self.parts.front() {
+                None => true,
+                Some(Part::Bytes(_)) => self.parts.len() == 1,
+                Some(_) => false,
+            }
     }
 
     /// Adds bytes where there is room for them already.
@@ -94,6 +100,9 @@ impl Out {
         if self.push_quickly(data).is_some() {
             return Ok(());
         }
+        if self.is_empty() {
+            self.parts.clear();
+        }
         self.parts.try_reserve(1).map_err(no_memory)?;
         let mut bytes = std::mem::take(&mut self.spare);
         bytes.try_reserve_exact(data.len().max(CHUNK)).map_err(no_memory)?;
@@ -106,6 +115,9 @@ impl Out {
     /// Adds a part of a file, or a descriptor.
     pub fn push_part(&mut self, part: Part) -> Result {
         self.parts.try_reserve(1).map_err(|_| Status::ERR_NO_MEMORY)?;
+        if self.is_empty() {
+            self.parts.clear();
+        }
         if let Part::File { left, .. } = &part {
             self.length += left;
         }
@@ -233,7 +245,7 @@ impl Out {
 
     /// So many bytes of what is here are written; what is more was given beside.
     fn advance(&mut self, mut sent: usize) {
-        while let Some(Part::Bytes(bytes)) = self.parts.front_mut() {
+        while let (count, Some(Part::Bytes(bytes))) = (self.parts.len(), self.parts.front_mut()) {
             let left = bytes.len() - self.offset;
             if sent < left {
                 self.offset += sent;
@@ -243,6 +255,10 @@ impl Out {
             sent -= left;
             self.length -= left as u64;
             self.offset = 0;
+            if count == 1 && bytes.capacity() <= CHUNK {
+                // Stays, for what comes next.
+                return bytes.clear();
+            }
             if let Some(Part::Bytes(mut emptied)) = self.parts.pop_front() {
                 if emptied.capacity() <= CHUNK {
                     emptied.clear();

@@ -82,10 +82,15 @@ impl Item<Transport> {
     }
 
     /// Whether the data that comes now has nowhere to go; then reading goes on when there is room for its events.
+    #[inline]
     pub(super) fn is_held(self) -> bool {
-        let as_events = self.with_protocol(|protocol| protocol.events.is_some()) == Some(true);
-        if !as_events || self.has(flag::HELD) {
-            return self.has(flag::HELD);
+        self.has(flag::EVENTS) && self.hold_if_full()
+    }
+
+    #[inline(never)]
+    fn hold_if_full(self) -> bool {
+        if self.has(flag::HELD) {
+            return true;
         }
         let held = events::hold_if_full(self.root(), self.word());
         if held {

@@ -63,6 +63,8 @@ pub mod flag {
     pub const COUNTED: u32 = 1 << 22;
     /// So much waits to be consumed that no more is read.
     pub const PULL_FULL: u32 = 1 << 23;
+    /// Its protocol is told by events.
+    pub const EVENTS: u32 = 1 << 24;
 }
 
 /// Above so many bytes that wait to be written a producer is paused, unless set.
@@ -258,6 +260,11 @@ pub(super) fn replace_protocol(transport: Item<Transport>, protocol: Rc<Protocol
         transport.set(flag::PULL);
     } else {
         transport.clear(flag::PULL);
+    }
+    if protocol.events.is_some() {
+        transport.set(flag::EVENTS);
+    } else {
+        transport.clear(flag::EVENTS);
     }
     // The transport owns self by way of the protocol, which says how it is freed.
     let (word, _) = this.into_parts();

@@ -73,13 +73,24 @@ fn put_out(transport: Item<Transport>, out: Box<Out>) {
 #[inline(always)]
 pub fn write_quickly(transport: Item<Transport>, data: &[u8]) -> Option<()> {
     const OTHERWISE: u32 = flag::LOST | flag::WRITE_CLOSED | flag::LOSING_WRITE | flag::CONTROLLED;
-    if !transport.has(flag::WRITTEN) || transport.has(OTHERWISE) || data.len() >= LARGE {
+    if transport.has(OTHERWISE) || data.len() >= LARGE {
         return None;
     }
-    let mut out = transport.out.take()?;
-    let pushed = out.push_quickly(data);
-    transport.out.set(Some(out));
-    pushed
+    if let Some(mut out) = transport.out.take() {
+        let pushed = if transport.has(flag::WRITTEN) { out.push_quickly(data) } else { None };
+        transport.out.set(Some(out));
+        return pushed;
+    }
+    let network = super::of(transport.root());
+    if network.current.get() != transport.word() {
+        return None;
+    }
+    let mut outs = network.outs.borrow_mut();
+    outs.last_mut()?.push_quickly(data)?;
+    transport.out.set(outs.pop());
+    // It goes out when the callback returns.
+    transport.set(flag::WRITTEN);
+    Some(())
 }
 
 /// Writes. All of it is accepted, or nothing.
