@@ -209,6 +209,11 @@ pub fn consume(transport: Item<Transport>, length: usize) -> Result {
     Ok(())
 }
 
+/// Whether its data is being handed over: then this is called by who it is handed to.
+pub fn is_reading(transport: Item<Transport>) -> bool {
+    transport.has(flag::READING)
+}
+
 /// Whether what is not consumed comes again.
 pub fn pulls(transport: Item<Transport>) -> bool {
     transport.has(flag::PULL)

@@ -120,6 +120,11 @@ impl Cutter {
         self.with_held(|held| held.prepend(data))
     }
 
+    /// What was given back goes on when more has come, or with another format.
+    pub fn wait_for_more(&self) {
+        self.with_held(|held| held.seen = held.rest().len());
+    }
+
     /// Whether something waits that may go on when it is wanted.
     pub fn has_more(&self) -> bool {
         self.with_held(|held| held.is_worth_a_look())
@@ -162,7 +167,7 @@ impl Cutter {
             sink.raw(held.rest());
         }
         if self.format().is_none() {
-            self.with_held(|held| held.seen = held.rest().len());
+            self.wait_for_more();
         }
         Ok(&[])
     }

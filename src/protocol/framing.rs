@@ -93,6 +93,9 @@ pub fn unread(transport: Item<Transport>, data: &[u8]) -> Result {
     }
     let framing = made(transport)?;
     framing.cutter.give_back(data)?;
+    if reading::is_reading(transport) && framing.cutter.format().is_none() {
+        framing.cutter.wait_for_more();
+    }
     go_on(transport, &framing);
     Ok(())
 }
