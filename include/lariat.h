@@ -1532,6 +1532,81 @@ LARIAT_API lariat_status lariat_transport_set_type_of_service(lariat_transport *
 LARIAT_API lariat_status lariat_transport_set_buffer_sizes(lariat_transport *transport, uint32_t receive,
                                                            uint32_t send);
 
+/* ---- Framing of connections: lines, netstrings, lengths ---------------------------------------------------------- */
+
+/* Has a connection's data_received called with one whole line at a time, without its delimiter; with events, one is
+ * queued for each. To be called in the build function or at any later time, also by data_received: it holds for all
+ * that was received and not handed over yet, or queued. Of a protocol that has set pull that includes what it has not
+ * consumed; lines are consumed when they are handed over.
+ *
+ * A line longer than max_length ends the connection with LARIAT_ERR_TOO_LONG, the end of the stream within a line with
+ * LARIAT_ERR_TRUNCATED: what was written before goes out as far as the system has room for it. No line is handed over
+ * after lariat_transport_pause_reading until reading is resumed, nor once the connection is to end.
+ *
+ * delimiter      1 to 255 bytes, copied; may be NULL if delimiter_len is 0: "\r\n". For peers that end lines with a bare
+ *                "\n", that; a "\r" before it is then a part of the line.
+ * delimiter_len  bytes.
+ * max_length     bytes of a line, without its delimiter; 0: 16384.
+ * errors         LARIAT_ERR_CLOSED when the connection is over.
+ * thread         the reactor's.
+ * Twisted        LineReceiver and LineOnlyReceiver; setLineMode. There the end of an unfinished line is dropped. */
+LARIAT_API lariat_status lariat_transport_set_line_framing(lariat_transport *transport, const uint8_t *delimiter,
+                                                           size_t delimiter_len, size_t max_length);
+
+/* The same as lariat_transport_set_line_framing with netstrings: the length in decimal digits, a colon, the bytes, a
+ * comma. One that is longer ends the connection with LARIAT_ERR_TOO_LONG; a length with other characters or with a zero
+ * before it, or another character than the comma, with LARIAT_ERR_BAD_FRAME.
+ *
+ * max_length  bytes of a netstring; 0: 99999.
+ * errors      LARIAT_ERR_CLOSED when the connection is over.
+ * thread      the reactor's.
+ * Twisted     NetstringReceiver. */
+LARIAT_API lariat_status lariat_transport_set_netstring_framing(lariat_transport *transport, size_t max_length);
+
+/* The same as lariat_transport_set_line_framing with messages that have their length before them, in network order. One
+ * that is announced to be longer ends the connection with LARIAT_ERR_TOO_LONG.
+ *
+ * prefix_bits  8, 16 or 32.
+ * max_length   bytes of a message, without its prefix; 0: 99999, or what the prefix can say. Memory for a message is
+ *              taken as it comes, not as it is announced.
+ * errors       LARIAT_ERR_CLOSED when the connection is over.
+ * thread       the reactor's.
+ * Twisted      Int8StringReceiver, Int16StringReceiver, Int32StringReceiver. */
+LARIAT_API lariat_status lariat_transport_set_length_framing(lariat_transport *transport, int32_t prefix_bits,
+                                                             size_t max_length);
+
+/* Ends framing: data_received is called with bytes as they come, first with those that were received and not handed
+ * over as a frame yet.
+ *
+ * errors   LARIAT_ERR_CLOSED when the connection is over.
+ * thread   the reactor's.
+ * Twisted  LineReceiver.setRawMode. */
+LARIAT_API lariat_status lariat_transport_set_raw(lariat_transport *transport);
+
+/* Gives bytes back, to come before all that was not handed over yet: those that a protocol was given raw, and that are
+ * for the framing that it sets before or after this. Without a framing, what data_received gives back comes again with
+ * more behind it, and what is given back elsewhere on the next turn.
+ *
+ * data    len bytes, copied; may be NULL if len is 0.
+ * len     bytes.
+ * errors  LARIAT_ERR_INVALID_STATE for a protocol that has set pull, which consumes less instead; LARIAT_ERR_CLOSED when
+ *         the connection is over.
+ * thread  the reactor's.
+ * Twisted LineReceiver.setLineMode's extra. */
+LARIAT_API lariat_status lariat_transport_unread(lariat_transport *transport, const uint8_t *data, size_t len);
+
+/* Writes data as one frame of the connection's framing: with the delimiter, the comma or the length that belongs to it.
+ * max_length is for what is received alone.
+ *
+ * data    len bytes; may be NULL if len is 0.
+ * len     bytes.
+ * errors  nothing is written then: LARIAT_ERR_INVALID_STATE when there is no framing; LARIAT_ERR_INVALID_ARGUMENT for a
+ *         line that contains its delimiter; LARIAT_ERR_TOO_LONG for more than the prefix can say; and as of
+ *         lariat_transport_write.
+ * thread  the reactor's.
+ * Twisted LineReceiver.sendLine; NetstringReceiver.sendString and so on. */
+LARIAT_API lariat_status lariat_transport_write_frame(lariat_transport *transport, const uint8_t *data, size_t len);
+
 /* ---- Looping calls ----------------------------------------------------------------------------------------------- */
 
 /* Makes a looping call, which calls fn(looping_call, user_data) over and over once it is started. It never overlaps

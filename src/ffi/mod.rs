@@ -21,6 +21,7 @@ pub mod delayed_call;
 pub mod event;
 pub mod failure;
 pub mod flow;
+pub mod framing;
 pub mod listener;
 pub mod lock;
 pub mod looping_call;

@@ -37,11 +37,13 @@ pub(super) fn lost(transport: Item<Transport>, status: Status) {
     }
 }
 
-/// Ends with the status and the words that a call has left.
+/// Ends with the status and the words that a call has left. What was written before goes out as far as the system has
+/// room for it now: answers to what came before the peer broke the rules do not depend on how its bytes arrived.
 pub(super) fn fail(transport: Item<Transport>, why: Status) {
     if !transport.has(flag::LOST) {
         let message = crate::status::detail_of(why);
         let message = message.unwrap_or_else(|| why.text().to_string_lossy().into_owned());
+        writing::flush(transport);
         transport.lost_to(why, &message);
     }
 }

@@ -141,7 +141,8 @@ impl Fresh {
     }
 
     fn of_host(reactor: ReactorItem, socket: Socket) -> Self {
-        Self { is_hosts: true, ..Self::new(reactor, socket) }
+        // Not with the rest of another one: that would be dropped, and close it.
+        Self { reactor, socket: Some(socket), is_hosts: true }
     }
 
     fn socket(&self) -> Socket {

@@ -4,6 +4,8 @@ use super::transport::{Transport, flag};
 use crate::handles::{DataFn, FreeFn, Item, LostFn, Owned, TransportFn, Word};
 use crate::reactor::events::{self, Event};
 use crate::status::Result;
+use std::any::Any;
+use std::rc::Rc;
 
 /// The functions of a protocol, or the tag of its events. None of it is told where there is neither.
 #[derive(Default)]
@@ -40,6 +42,8 @@ pub trait Filter {
     fn received(&self, transport: Item<Transport>, data: &[u8]) -> Result;
     /// The peer sends no more: an error where that cuts something short.
     fn ended(&self, transport: Item<Transport>) -> Result;
+    /// For who has put it there, to find it again.
+    fn as_any(self: Rc<Self>) -> Rc<dyn Any>;
 }
 
 impl Item<Transport> {
