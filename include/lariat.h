@@ -2558,7 +2558,7 @@ enum {
     LARIAT_EVENT_TRIGGER = 5,
     /* A looping call is due; source: its handle. */
     LARIAT_EVENT_LOOPING_CALL = 6,
-    /* A connection was made; source: its transport. */
+    /* A connection was made; source: its transport. It is read when the host has gone on to the next event. */
     LARIAT_EVENT_CONNECTION_MADE = 7,
     /* Bytes were received: data, len; source: the transport. */
     LARIAT_EVENT_DATA_RECEIVED = 8,

@@ -52,6 +52,10 @@ impl Item<Transport> {
         let reactor = self.root();
         let Some((function, tag)) = self.with_protocol(|protocol| (which(protocol), protocol.events)) else { return };
         if let Some(tag) = tag {
+            if kind == events::CONNECTION_MADE {
+                // Nothing is read before the host has seen it, and has said how: by framing, for one.
+                self.set(flag::HELD);
+            }
             events::push(reactor, Event { kind, tag, source: self.word(), ..Event::default() });
         } else if let Some(function) = function {
             let _out = reactor.call_out();
