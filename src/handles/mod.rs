@@ -42,7 +42,10 @@ pub enum Kind {
     Listener,
     Transport,
     DatagramPort,
+    LookUp,
+    Addresses,
+    Resolver,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 21;
+pub const KINDS: usize = 24;

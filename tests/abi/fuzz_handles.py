@@ -51,6 +51,8 @@ MAY_BE_NULL = {
     ("lariat_deferred_add_callbacks", "errback"),
     ("lariat_deferred_add_callbacks_full", "callback"),
     ("lariat_deferred_add_callbacks_full", "errback"),
+    ("lariat_reactor_set_resolver", "fn"),
+    ("lariat_reactor_set_resolver_full", "fn"),
 }
 NULL_NOT_SAID = {("lariat_deferred_new_with_canceller", "canceller")}
 
@@ -66,6 +68,7 @@ CALLBACKS = {
     "lariat_ready_fn": "quiet_ready",
     "lariat_job_fn": "quiet_job",
     "lariat_blocking_fn": "quiet_blocking",
+    "lariat_resolver_fn": "quiet_resolver",
 }
 STRUCTS = {"lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK"}
 
@@ -80,6 +83,7 @@ ORDINARY = {
     "family": "4", "port": "80", "room": "16",
 }
 WAITS = {"max_wait_seconds", "budget_seconds"}
+WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
 ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version"}
 ELEMENTS = {"count", "capacity"}
 
@@ -90,7 +94,7 @@ def reals(function, name):
     yield from ((each, ANY) for each in ("0.0", "-0.0", "DBL_MIN", "1e9"))
     if function == "lariat_simulation_run":
         return  # would last as long as that
-    longest = ANY if name in WAITS else BAD
+    longest = ANY if name in WAITS or function in WAITING else BAD
     yield from ((each, longest) for each in ("INFINITY", "DBL_MAX", "1000000000.5"))
 
 
