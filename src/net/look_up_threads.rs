@@ -36,6 +36,7 @@ pub type Tell = fn(ReactorItem, Question, Answered);
 struct State {
     waiting: VecDeque<Question>,
     idle: usize,
+    /// At a look-up, which may take long.
     busy: usize,
     alive: usize,
     /// Numbers of threads that have ended, or are about to.
@@ -93,10 +94,11 @@ impl Shared {
         while let Some(question) = self.next(number) {
             let v6 = question.family.map(|family| family == Family::V6);
             let answered = platform::look_up(&question.name, v6);
+            // From here on it is waited for: it may hold what wakes the reactor, a descriptor.
+            self.lock().busy -= 1;
             let message: Message = Box::new(move |reactor| tell(reactor, question, answered));
             // Of a reactor that is gone nobody waits for it.
             let _ = posts::post_message(reactor, message);
-            self.lock().busy -= 1;
         }
     }
 }
