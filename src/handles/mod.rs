@@ -45,7 +45,8 @@ pub enum Kind {
     LookUp,
     Addresses,
     Resolver,
+    Connecting,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 24;
+pub const KINDS: usize = 25;

@@ -8,6 +8,7 @@ pub mod addresses;
 pub mod adopt;
 pub mod attempt;
 pub mod connect;
+mod connect_error;
 pub mod ending;
 pub mod endpoint;
 pub mod error;

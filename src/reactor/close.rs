@@ -7,7 +7,7 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 17] = [
+const ENDED: [Kind; 18] = [
     Kind::Listener,
     Kind::DatagramPort,
     Kind::Transport,
@@ -20,6 +20,7 @@ const ENDED: [Kind; 17] = [
     Kind::Semaphore,
     Kind::Queue,
     Kind::Deferred,
+    Kind::Connecting,
     Kind::LookUp,
     Kind::Resolver,
     Kind::DelayedCall,
