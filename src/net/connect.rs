@@ -186,13 +186,8 @@ fn try_next(connecting: Item<Connecting>) -> bool {
     loop {
         let next = connecting.waiting.borrow_mut().pop_front();
         let Some(address) = next else { return !connecting.attempts.borrow().is_empty() };
-        match attempt_at(connecting, address) {
-            Ok(transport) => connecting.attempts.borrow_mut().push((address, transport)),
-            Err(refusal) => {
-                connecting.refusals.borrow_mut().push(refusal);
-                continue;
-            }
-        }
+        let Some(transport) = attempt_at(connecting, address) else { continue };
+        connecting.attempts.borrow_mut().push((address, transport));
         if !connecting.waiting.borrow().is_empty() {
             // Without memory for it, the next comes when this one has failed.
             connecting.next.set(timer(connecting, DELAY, try_further).unwrap_or_default());
@@ -201,16 +196,19 @@ fn try_next(connecting: Item<Connecting>) -> bool {
     }
 }
 
-fn attempt_at(connecting: Item<Connecting>, address: Address) -> std::result::Result<Item<Transport>, Refusal> {
+/// None: it was refused at once.
+fn attempt_at(connecting: Item<Connecting>, address: Address) -> Option<Item<Transport>> {
     let reactor = connecting.root();
     let (how, scope) = connecting.with_plan(|plan| (plan.how.clone(), plan.scope)).unwrap_or_default();
     let word = connecting.word();
     let done: attempt::Done = Box::new(move |_, outcome| attempted(word, address, outcome));
-    match reactor.in_scope(scope, || attempt::begin(reactor, &address, &how, done)) {
-        Ok(Ok(transport)) => Ok(transport),
-        Ok(Err(why)) => Err(Refusal::of_system(address, &why)),
-        Err(why) => Err(Refusal { address, status: why, os_error: 0, why: connect_error::words_of(why) }),
-    }
+    let refusal = match reactor.in_scope(scope, || attempt::begin(reactor, &address, &how, done)) {
+        Ok(Ok(transport)) => return Some(transport),
+        Ok(Err(why)) => Refusal::of_system(address, &why),
+        Err(why) => Refusal { address, status: why, os_error: 0, why: connect_error::words_of(why) },
+    };
+    connecting.refusals.borrow_mut().push(refusal);
+    None
 }
 
 /// An attempt has succeeded or failed.

@@ -38,6 +38,7 @@ BAD_ONLY = {"lariat_reactor_run", "lariat_reactor_run_until_idle", "lariat_react
 LENIENT = {"lariat_deferred_wait_for", "lariat_deferred_fail_failure", "lariat_cooperative_task_wait_for"}
 # Their answer does not say that they failed, or not why.
 LIKE_OK = {"lariat_failure_code", "lariat_failure_os_error"}
+NULL_TEXT = {"lariat_addresses_text"}  # others give words that say so
 NEGATIVE = {"lariat_results_index", "lariat_failure_index"}
 CANNOT_FAIL = {"lariat_last_error", "lariat_last_error_message", "lariat_status_name", "lariat_status_message", "lariat_version",
                "lariat_version_number", "lariat_reactors_alive"}
@@ -239,7 +240,7 @@ class Writer:
             answers = "ANSWERS_STATUS"
         else:
             fail(f"{function}: do not know how {answer} tells an error")
-        kind = "text" if answer == "const char*" else "pointer" if "*" in answer else "real" if answer == "double" else "number"
+        kind = "text" if answer == "const char*" and function not in NULL_TEXT else "pointer" if "*" in answer else "real" if answer == "double" else "number"
         flags = [name for name, functions in (("ANY_THREAD", ANY_THREAD | QUEUES), ("QUEUES", QUEUES), ("BAD_ONLY", BAD_ONLY),
                                               ("LENIENT", LENIENT)) if function in functions]
         flags += [name for name, type_ in (("MAKES_REACTOR", "lariat_reactor*"), ("MAKES_SIMULATION", "lariat_simulation*")) if answer == type_]
