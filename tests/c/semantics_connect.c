@@ -2,12 +2,6 @@
  * is left of the attempts that did not win. The addresses are of 127.0.0.0/8, all of this host on Linux: those where nobody listens
  * refuse at once, and one whose queue is full does not answer. */
 #include "harness.h"
-#ifdef __linux__
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-
 /* Sleeps in the poll, but not for long: the turn that makes the condition true may go on to sleep itself. */
 #define TURN_UNTIL(reactor, condition) \
     while (!(condition)) CHECK_OK(lariat_reactor_iterate(reactor, 0.01))
@@ -39,15 +33,125 @@ static lariat_protocol client(void) {
 }
 
 /* A server's connections tell nothing. */
-static lariat_listener *listen_at(lariat_reactor *reactor, const char *address, int port) {
+static lariat_listener *listen_at(lariat_reactor *reactor, const char *scheme, const char *address, int port) {
     char endpoint[64];
     lariat_protocol protocol;
     CHECK_OK(lariat_protocol_init(&protocol, sizeof protocol));
-    snprintf(endpoint, sizeof endpoint, "tcp://%s:%d", address, port);
+    snprintf(endpoint, sizeof endpoint, "%s://%s:%d", scheme, address, port);
     lariat_listener *listener = lariat_reactor_listen(reactor, endpoint, &protocol, NULL, NULL);
     if (!listener) test_fail(__FILE__, __LINE__, "%s: %s", endpoint, lariat_last_error_message());
     return listener;
 }
+
+/* ---- the Deferred ---- */
+
+static char message[1024];
+
+static void *note_connected(lariat_deferred *deferred, void *value, const lariat_failure *failure, void *user_data) {
+    (void)deferred;
+    if (failure) {
+        snprintf(message, sizeof message, "%s", lariat_failure_message(failure));
+        note("%s!%s", (char *)user_data, failure_label(failure));
+        return NULL;
+    }
+    CHECK_PTR(value, made); /* connection_made has been told */
+    note("%s", (char *)user_data);
+    return NULL;
+}
+
+static lariat_deferred *connect_to(lariat_reactor *reactor, const char *host, int port, const char *options) {
+    char endpoint[256];
+    lariat_protocol protocol = client();
+    snprintf(endpoint, sizeof endpoint, "tcp://%s:%d%s", host, port, options);
+    lariat_deferred *deferred = lariat_reactor_connect(reactor, endpoint, &protocol, token_new("self"));
+    if (!deferred) test_fail(__FILE__, __LINE__, "%s: %s", endpoint, lariat_last_error_message());
+    CHECK_OK(lariat_deferred_add_both(deferred, note_connected, "connected"));
+    return deferred;
+}
+
+static void note_connecting(lariat_reactor *reactor, const char *host, int port, const char *options) {
+    CHECK_OK(lariat_deferred_release(connect_to(reactor, host, port, options)));
+}
+
+/* ---- names in a simulation ---- */
+
+static struct world {
+    lariat_reactor *a, *b;
+    lariat_simulation *simulation;
+} world;
+
+static double seconds_when_made;
+
+static void note_made_and_when(lariat_transport *transport, void *self) {
+    (void)self;
+    note_made(transport, NULL);
+    seconds_when_made = lariat_reactor_seconds(world.a);
+}
+
+/* It takes a second from a to b. */
+static void world_start(void) {
+    lariat_link link;
+    CHECK_OK(lariat_link_init(&link, sizeof link));
+    link.latency = 1;
+    world.simulation = lariat_simulation_new(1);
+    CHECK_OK(lariat_simulation_set_link(world.simulation, NULL, NULL, &link));
+    world.a = simulated_reactor(world.simulation, "a");
+    world.b = simulated_reactor(world.simulation, "b");
+}
+
+static void world_end(void) {
+    CHECK_OK(lariat_simulation_run_until_idle(world.simulation));
+    reactor_done(world.a);
+    reactor_done(world.b);
+    CHECK_OK(lariat_simulation_free(world.simulation));
+    made = NULL;
+}
+
+/* IPv6 is tried first and refused after two seconds; IPv4 was begun 250 ms after it. */
+TEST(s29_the_families_are_tried_beside_each_other) {
+    world_start();
+    lariat_protocol protocol = client();
+    protocol.connection_made = note_made_and_when;
+    protocol.free_self = NULL;
+    lariat_listener *listener = listen_at(world.b, "tcp4", "*", 80);
+    lariat_deferred *deferred = lariat_reactor_connect(world.a, "tcp://b:80", &protocol, NULL);
+    CHECK_OK(lariat_deferred_add_both(deferred, note_connected, "connected"));
+    CHECK_OK(lariat_deferred_release(deferred));
+    CHECK_OK(lariat_simulation_run(world.simulation, 10));
+    CHECK_NOTES("made:10.0.0.2: connected");
+    CHECK(seconds_when_made >= 2.25 && seconds_when_made < 2.5);
+    CHECK_OK(lariat_transport_abort_connection(made));
+    CHECK_OK(lariat_deferred_release(lariat_listener_stop(listener)));
+    world_end();
+    CHECK_NOTES("lost!CONNECTION_ABORTED");
+}
+
+TEST(s29_a_simulated_host_that_refuses_or_is_not_there) {
+    world_start();
+    note_connecting(world.a, "b", 80, "");
+    CHECK_OK(lariat_simulation_run(world.simulation, 10));
+    CHECK_NOTES("connected!CONNECTION_REFUSED");
+    CHECK(strstr(message, "connecting to b:80: [fd00::2]:80: ") == message);
+    CHECK(strstr(message, "; 10.0.0.2:80: ") != NULL);
+    note_connecting(world.a, "nobody", 80, "");
+    CHECK_OK(lariat_simulation_run(world.simulation, 10));
+    CHECK_NOTES("connected!NAME_NOT_FOUND");
+    CHECK_STR(message, "connecting to nobody:80: looking up nobody: no host has this name");
+    CHECK_OK(lariat_simulation_partition(world.simulation, "a", "b", 1));
+    note_connecting(world.a, "b", 80, "?timeout=5");
+    CHECK_OK(lariat_simulation_run(world.simulation, 4.9));
+    CHECK_NOTES("");
+    CHECK_OK(lariat_simulation_run(world.simulation, 0.1));
+    CHECK_NOTES("connected!TIMED_OUT");
+    CHECK_STR(message, "connecting to b:80: no connection within 5 s: [fd00::2]:80: no answer; 10.0.0.2:80: no answer");
+    world_end();
+}
+
+#ifdef __linux__
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 /* A socket that listens, and whose queue is full: who connects hears nothing. */
 struct silent {
@@ -84,36 +188,6 @@ static lariat_deferred *hosts(lariat_reactor *reactor, const char *name, int32_t
     return NULL;
 }
 
-/* ---- the Deferred ---- */
-
-static char message[1024];
-
-static void *note_connected(lariat_deferred *deferred, void *value, const lariat_failure *failure, void *user_data) {
-    (void)deferred;
-    if (failure) {
-        snprintf(message, sizeof message, "%s", lariat_failure_message(failure));
-        note("%s!%s", (char *)user_data, failure_label(failure));
-        return NULL;
-    }
-    CHECK_PTR(value, made); /* connection_made has been told */
-    note("%s", (char *)user_data);
-    return NULL;
-}
-
-static lariat_deferred *connect_to(lariat_reactor *reactor, const char *host, int port, const char *options) {
-    char endpoint[256];
-    lariat_protocol protocol = client();
-    snprintf(endpoint, sizeof endpoint, "tcp://%s:%d%s", host, port, options);
-    lariat_deferred *deferred = lariat_reactor_connect(reactor, endpoint, &protocol, token_new("self"));
-    if (!deferred) test_fail(__FILE__, __LINE__, "%s: %s", endpoint, lariat_last_error_message());
-    CHECK_OK(lariat_deferred_add_both(deferred, note_connected, "connected"));
-    return deferred;
-}
-
-static void note_connecting(lariat_reactor *reactor, const char *host, int port, const char *options) {
-    CHECK_OK(lariat_deferred_release(connect_to(reactor, host, port, options)));
-}
-
 /* Closes both ends and stops the listener: afterwards nothing is alive. */
 static void end_both(lariat_reactor *reactor, lariat_listener *listener) {
     if (made) CHECK_OK(lariat_transport_abort_connection(made));
@@ -128,7 +202,7 @@ static void end_both(lariat_reactor *reactor, lariat_listener *listener) {
 
 TEST(s28_the_deferred_fires_after_connection_made) {
     lariat_reactor *reactor = real_reactor();
-    lariat_listener *listener = listen_at(reactor, "127.1.2.1", 0);
+    lariat_listener *listener = listen_at(reactor, "tcp", "127.1.2.1", 0);
     note_connecting(reactor, "127.1.2.1", lariat_listener_port(listener), "");
     CHECK_NOTES(""); /* nothing from inside the call */
     TURN_UNTIL(reactor, noted("connected"));
@@ -193,11 +267,6 @@ TEST(s28_connecting_is_cancelled) {
     reactor_done(reactor);
 }
 
-static void *cancel_it(lariat_deferred *deferred, void *value, void *user_data) {
-    (void)deferred, (void)value, (void)user_data;
-    return NULL;
-}
-
 static lariat_deferred *to_cancel;
 
 static void cancel_when_made(lariat_transport *transport, void *self) {
@@ -209,12 +278,11 @@ static void cancel_when_made(lariat_transport *transport, void *self) {
 TEST(s28_connecting_is_cancelled_in_connection_made) {
     char endpoint[64];
     lariat_reactor *reactor = real_reactor();
-    lariat_listener *listener = listen_at(reactor, "127.1.2.1", 0);
+    lariat_listener *listener = listen_at(reactor, "tcp", "127.1.2.1", 0);
     lariat_protocol protocol = client();
     protocol.connection_made = cancel_when_made;
     snprintf(endpoint, sizeof endpoint, "tcp://127.1.2.1:%d", lariat_listener_port(listener));
     to_cancel = lariat_reactor_connect(reactor, endpoint, &protocol, token_new("self"));
-    CHECK_OK(lariat_deferred_add_callback(to_cancel, cancel_it, NULL));
     CHECK_OK(lariat_deferred_add_both(to_cancel, note_connected, "connected"));
     TURN_UNTIL(reactor, noted("lost"));
     CHECK_NOTES("made:127.1.2.1 connected!CANCELLED lost!CANCELLED");
@@ -286,7 +354,7 @@ TEST(f12_the_reactor_is_freed_while_it_connects) {
 TEST(s29_the_next_address_is_tried_when_one_refuses) {
     static const char *const three[] = {"127.1.2.4", "127.1.2.3", "127.1.2.1", NULL};
     lariat_reactor *reactor = manual_reactor();
-    lariat_listener *listener = listen_at(reactor, "127.1.2.1", 0);
+    lariat_listener *listener = listen_at(reactor, "tcp", "127.1.2.1", 0);
     CHECK_OK(lariat_reactor_set_resolver(reactor, hosts, (void *)(uintptr_t)three));
     note_connecting(reactor, "three.test", lariat_listener_port(listener), "");
     CHECK_NOTES("");
@@ -343,7 +411,7 @@ TEST(s29_refusals_of_several_kinds) {
 TEST(s29_an_address_that_does_not_answer_holds_up_the_next_for_250_ms) {
     static const char *const three[] = {"127.1.2.2", "127.1.2.1", "127.1.2.6", NULL};
     lariat_reactor *reactor = manual_reactor();
-    lariat_listener *listener = listen_at(reactor, "127.1.2.1", 0);
+    lariat_listener *listener = listen_at(reactor, "tcp", "127.1.2.1", 0);
     struct silent one = silent_at("127.1.2.2", lariat_listener_port(listener));
     CHECK_OK(lariat_reactor_set_resolver(reactor, hosts, (void *)(uintptr_t)three));
     note_connecting(reactor, "three.test", one.port, "");
@@ -400,7 +468,7 @@ TEST(s29_names_of_one_family) {
     static const char *const two[] = {"::1", "127.1.2.1", NULL};
     char endpoint[64], want[128];
     lariat_reactor *reactor = manual_reactor();
-    lariat_listener *listener = listen_at(reactor, "127.1.2.1", 0);
+    lariat_listener *listener = listen_at(reactor, "tcp", "127.1.2.1", 0);
     int port = lariat_listener_port(listener);
     CHECK_OK(lariat_reactor_set_resolver(reactor, hosts, (void *)(uintptr_t)two));
     note_connecting(reactor, "two.test", port, "?bind=127.1.2.5"); /* the own address decides */
@@ -478,7 +546,7 @@ TEST(s29_cancelling_closes_every_attempt) {
 
 TEST(s29_thread_localhost_is_connected_to_by_name) {
     lariat_reactor *reactor = real_reactor();
-    lariat_listener *listener = listen_at(reactor, "127.0.0.1", 0);
+    lariat_listener *listener = listen_at(reactor, "tcp", "127.0.0.1", 0);
     note_connecting(reactor, "localhost", lariat_listener_port(listener), ""); /* ::1 refuses, if it is one of its addresses */
     TURN_UNTIL(reactor, noted("connected"));
     CHECK_NOTES("made:127.0.0.1 connected");
