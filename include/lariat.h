@@ -55,6 +55,10 @@ typedef struct lariat_failure lariat_failure;
 /* What the Deferreds of a list gave, in the order given. */
 typedef struct lariat_results lariat_results;
 
+/* The addresses that a name leads to. They live as long as the Deferred whose value they are, or, once they are taken,
+ * until lariat_addresses_free. */
+typedef struct lariat_addresses lariat_addresses;
+
 /* A lock for which Deferreds wait. Until lariat_lock_free. */
 typedef struct lariat_lock lariat_lock;
 
@@ -376,6 +380,19 @@ typedef void *(*lariat_job_fn)(lariat_job *job, void *user_data);
  * returns    a Deferred, handed over, whose result is waited for; NULL fails with the last error of the reactor's
  *            thread. */
 typedef lariat_deferred *(*lariat_blocking_fn)(lariat_reactor *reactor, void *user_data);
+
+/* Looks a name up in place of the system, on the reactor's thread.
+ *
+ * reactor    the reactor.
+ * name       UTF-8; valid until the function returns.
+ * family     LARIAT_FAMILY_ANY, _IPV4 or _IPV6: addresses of another family are left out of the answer.
+ * answer     for lariat_addresses_add; stale once the look-up is over.
+ * user_data  as given with the function.
+ * returns    NULL: answer has all addresses, or none; or a Deferred, handed over: it has when that has fired, together
+ *            with those of a lariat_addresses that it fires with; its failure is the look-up's. It is cancelled when
+ *            nobody waits any more. */
+typedef lariat_deferred *(*lariat_resolver_fn)(lariat_reactor *reactor, const char *name, int32_t family,
+                                               lariat_addresses *answer, void *user_data);
 
 /* Told what the library has to say, on the reactor's thread. What it logs itself meanwhile is dropped.
  *
@@ -1607,6 +1624,90 @@ LARIAT_API lariat_status lariat_transport_unread(lariat_transport *transport, co
  * Twisted LineReceiver.sendLine; NetstringReceiver.sendString and so on. */
 LARIAT_API lariat_status lariat_transport_write_frame(lariat_transport *transport, const uint8_t *data, size_t len);
 
+/* ---- Names and the addresses that they lead to ------------------------------------------------------------------- */
+
+enum {
+    LARIAT_FAMILY_ANY = 0,  /* IPv4 and IPv6 alike. */
+    LARIAT_FAMILY_IPV4 = 4, /* IPv4. */
+    LARIAT_FAMILY_IPV6 = 6, /* IPv6. */
+};
+
+/* Looks a name up: by the reactor's resolver if it has one, else by the system, on threads of the reactor's own that
+ * are not those of its pool. On a simulated reactor the names are those of its world. What is an address already needs
+ * no look-up, and its Deferred has fired. Cancelling gives the look-up up at once.
+ *
+ * name     UTF-8, copied; not empty. An IP address is taken as one.
+ * family   LARIAT_FAMILY_ANY, LARIAT_FAMILY_IPV4 or LARIAT_FAMILY_IPV6.
+ * seconds  how long to wait at most, 0 or more, or INFINITY; 0: 60.
+ * returns  a Deferred that fires with a lariat_addresses, at least one and in the order in which they are best tried;
+ *          NULL on failure. It fails with LARIAT_ERR_NAME_NOT_FOUND, with LARIAT_ERR_LOOKUP_FAILED when that could not
+ *          be found out, or with LARIAT_ERR_TIMED_OUT; the message names the name.
+ * errors   LARIAT_ERR_OS when no thread can be started; LARIAT_ERR_REENTRANT when the reactor's resolver asks itself.
+ * thread   the reactor's.
+ * Twisted  IReactorPluggableNameResolver.nameResolver, and reactor.resolve. */
+LARIAT_API lariat_deferred *lariat_reactor_resolve(lariat_reactor *reactor, const char *name, int32_t family,
+                                                   double seconds);
+
+/* The same as lariat_reactor_resolve, whatever lariat_reactor_set_resolver was given: for a resolver that passes on
+ * what it does not know.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_deferred *lariat_reactor_resolve_by_system(lariat_reactor *reactor, const char *name, int32_t family,
+                                                             double seconds);
+
+/* Has the reactor ask fn(reactor, name, family, answer, user_data) for names from here on, and no longer the system or
+ * whoever was asked before. What is an address already is not asked for.
+ *
+ * fn         may be NULL: the system is asked again.
+ * user_data  may be NULL; passed through.
+ * thread     the reactor's.
+ * Twisted    IReactorPluggableNameResolver.installNameResolver. */
+LARIAT_API lariat_status lariat_reactor_set_resolver(lariat_reactor *reactor, lariat_resolver_fn fn, void *user_data);
+
+/* The same as lariat_reactor_set_resolver, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, when fn is not called any more, because another one was set, its scope ended or the reactor
+ * is freed, or before this fails.
+ *
+ * fn              may be NULL: the system is asked again, and user_data is freed at once.
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_reactor_set_resolver_full(lariat_reactor *reactor, lariat_resolver_fn fn,
+                                                          void *user_data, lariat_free_fn free_user_data);
+
+/* Tells how many addresses there are.
+ *
+ * returns  the count; 0 on failure.
+ * thread   the reactor's. */
+LARIAT_API size_t lariat_addresses_count(const lariat_addresses *addresses);
+
+/* Gives an address in words: "192.0.2.1", "2001:db8::1", or "fe80::1%2" where it needs its interface. In an endpoint the
+ * latter two stand in brackets.
+ *
+ * index    0 to lariat_addresses_count - 1.
+ * returns  text that lives as long as the addresses; NULL on failure.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_addresses_text(const lariat_addresses *addresses, size_t index);
+
+/* Tells the family of an address.
+ *
+ * index    0 to lariat_addresses_count - 1.
+ * returns  LARIAT_FAMILY_IPV4 or LARIAT_FAMILY_IPV6; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_addresses_family(const lariat_addresses *addresses, size_t index);
+
+/* Adds an address to those that a resolver was given to fill in.
+ *
+ * address  an IP address in words, as lariat_addresses_text gives it.
+ * errors   LARIAT_ERR_INVALID_STATE for any other addresses; LARIAT_ERR_STALE_HANDLE when the look-up is over.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_addresses_add(lariat_addresses *addresses, const char *address);
+
+/* Frees addresses that were taken by lariat_deferred_take, or that nobody will look at any more. Those that were not
+ * taken are freed with their Deferred.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_addresses_free(lariat_addresses *addresses);
+
 /* ---- Looping calls ----------------------------------------------------------------------------------------------- */
 
 /* Makes a looping call, which calls fn(looping_call, user_data) over and over once it is started. It never overlaps
@@ -2639,6 +2740,8 @@ typedef struct lariat_stats {
     uint64_t transports;        /* Connections, those included that are being made. */
     uint64_t listeners;         /* Listeners. */
     uint64_t datagram_ports;    /* Datagram ports. */
+    uint64_t look_ups;          /* Look-ups of names that are not over. */
+    uint64_t addresses;         /* Addresses that look-ups have found, or a resolver is filling in. */
 } lariat_stats;
 
 /* Prepares stats to be filled.

@@ -48,6 +48,7 @@ functions! {
     ready_fn: lariat_ready_fn => ReadyFn;
     job_fn: lariat_job_fn => HandleFn;
     blocking_fn: lariat_blocking_fn => HandleFn;
+    resolver_fn: lariat_resolver_fn => ResolverFn;
     log_fn: lariat_log_fn => LogFn;
     slow_fn: lariat_slow_fn => SlowFn;
     unhandled_fn: lariat_unhandled_fn => UnhandledFn;
@@ -186,6 +187,11 @@ pub fn write_text(name: &str, (text, capacity): (*mut c_char, usize), length: *m
     }
     let why = format_args!("{name}: there is room for {capacity} bytes, and {} are needed", bytes.len() + 1);
     Err(Status::ERR_TOO_LONG.because(why))
+}
+
+/// Text that must be given.
+pub fn required_text<'call>(name: &str, given: *const c_char) -> Result<&'call str> {
+    text(name, given)?.ok_or_else(|| is_null(name))
 }
 
 /// What a failure is to say; 0 is no failure's code.

@@ -30,6 +30,7 @@ pub mod outcome;
 pub mod protocol;
 pub mod queue;
 pub mod reactor;
+pub mod resolver;
 pub mod scope;
 pub mod semaphore;
 pub mod simulated_network;

@@ -10,7 +10,7 @@ use crate::deferred::queue::Queue;
 use crate::deferred::results::Results;
 use crate::deferred::triggers::Trigger;
 use crate::handles::Body;
-use crate::net::{listener::Listener, transport::Transport};
+use crate::net::{addresses::Addresses, listener::Listener, transport::Transport};
 use crate::reactor::{Reactor, scopes::Scope, simulation::Simulation, timers::DelayedCall, watch::Watcher};
 use std::ffi::{c_char, c_void};
 
@@ -50,6 +50,12 @@ pub struct lariat_failure {
 
 /// What the Deferreds of a list gave, in the order given.
 pub struct lariat_results {
+    _private: [u8; 0],
+}
+
+/// The addresses that a name leads to. They live as long as the Deferred whose value they are, or, once they are taken,
+/// until lariat_addresses_free.
+pub struct lariat_addresses {
     _private: [u8; 0],
 }
 
@@ -222,6 +228,26 @@ pub type lariat_job_fn = Option<extern "C" fn(job: *mut lariat_job, user_data: *
 pub type lariat_blocking_fn =
     Option<extern "C" fn(reactor: *mut lariat_reactor, user_data: *mut c_void) -> *mut lariat_deferred>;
 
+/// Looks a name up in place of the system, on the reactor's thread.
+///
+/// reactor    the reactor.
+/// name       UTF-8; valid until the function returns.
+/// family     LARIAT_FAMILY_ANY, _IPV4 or _IPV6: addresses of another family are left out of the answer.
+/// answer     for lariat_addresses_add; stale once the look-up is over.
+/// user_data  as given with the function.
+/// returns    NULL: answer has all addresses, or none; or a Deferred, handed over: it has when that has fired, together
+///            with those of a lariat_addresses that it fires with; its failure is the look-up's. It is cancelled when
+///            nobody waits any more.
+pub type lariat_resolver_fn = Option<
+    extern "C" fn(
+        reactor: *mut lariat_reactor,
+        name: *const c_char,
+        family: i32,
+        answer: *mut lariat_addresses,
+        user_data: *mut c_void,
+    ) -> *mut lariat_deferred,
+>;
+
 /// Told what the library has to say, on the reactor's thread. What it logs itself meanwhile is dropped.
 ///
 /// level      LARIAT_LOG_ERROR, LARIAT_LOG_WARNING or LARIAT_LOG_INFO.
@@ -326,6 +352,7 @@ handles! {
     lariat_deferred = Deferred;
     lariat_failure = Failure;
     lariat_results = Results;
+    lariat_addresses = Addresses;
     lariat_lock = Lock;
     lariat_semaphore = Semaphore;
     lariat_queue = Queue;

@@ -89,6 +89,9 @@ pub type LostFn = extern "C-unwind" fn(Word, Word, Word);
 /// `lariat_build_protocol_fn`: listener, transport, where self goes, user data; returns a status.
 pub type BuildFn = extern "C-unwind" fn(Word, Word, &mut Word, Word) -> i32;
 
+/// `lariat_resolver_fn`: reactor, name, family, answer, user data; returns a Deferred or null.
+pub type ResolverFn = extern "C-unwind" fn(Word, Word, i32, Word, Word) -> Word;
+
 /// A word with the function that frees it: dropping it frees, exactly once.
 #[derive(Debug)]
 pub struct Owned {

@@ -4,14 +4,19 @@
 //! `transport` is a connection and its state; `reading`, `writing` and `ending` are what happens to it. `listener` makes
 //! transports of what connects here, `attempt` and `connect` of what is connected to.
 
+pub mod addresses;
 pub mod adopt;
 pub mod attempt;
 pub mod connect;
+mod connect_error;
 pub mod ending;
 pub mod endpoint;
 pub mod error;
+pub mod host_resolver;
 pub mod inherited;
 pub mod listener;
+mod look_up_threads;
+mod names;
 pub mod open;
 pub mod options;
 pub mod out;
@@ -19,6 +24,7 @@ pub mod producer;
 pub mod protocol;
 pub mod rate;
 pub mod reading;
+pub mod resolver;
 pub mod transport;
 pub mod unix_path;
 pub mod writing;
@@ -48,6 +54,11 @@ pub struct Network {
     outs: RefCell<Vec<Box<Out>>>,
     /// Whose callback is running: what it writes goes out when that returns.
     current: Cell<Word>,
+    names: names::Names,
+    /// The host's resolver; null for the system.
+    resolver: Cell<Word>,
+    /// Calls of the host's resolver that have not returned.
+    resolving: Cell<u32>,
 }
 
 impl Body for Network {
@@ -60,6 +71,8 @@ impl Body for Network {
         network.buffer.take();
         network.outs.take();
         network.current.set(Word::NULL);
+        network.names.close();
+        network.resolver.set(Word::NULL);
         network.root().network.set(0);
         network.root().pools.free(network);
     }
@@ -76,6 +89,11 @@ pub fn open(reactor: ReactorItem) -> Result<Item<Network>> {
         reactor.above.finish.set(Some(finish));
     }
     Ok(of(reactor))
+}
+
+/// The network of a reactor, if it was needed yet.
+fn opened(reactor: ReactorItem) -> Option<Item<Network>> {
+    (reactor.network.get() != 0).then(|| of(reactor))
 }
 
 /// The network of a reactor that has connections.

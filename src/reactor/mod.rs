@@ -136,6 +136,8 @@ pub struct Reactor {
     kept: kept::Kept,
     /// The network's slot number, for `net`; 0: none yet.
     pub network: Cell<u32>,
+    /// Look-ups that wait for the system.
+    pub look_ups: Cell<u32>,
     events: events::Events,
     /// The host polls the backend descriptor itself.
     embedded: Cell<bool>,

@@ -38,6 +38,7 @@ BAD_ONLY = {"lariat_reactor_run", "lariat_reactor_run_until_idle", "lariat_react
 LENIENT = {"lariat_deferred_wait_for", "lariat_deferred_fail_failure", "lariat_cooperative_task_wait_for"}
 # Their answer does not say that they failed, or not why.
 LIKE_OK = {"lariat_failure_code", "lariat_failure_os_error"}
+NULL_TEXT = {"lariat_addresses_text"}  # others give words that say so
 NEGATIVE = {"lariat_results_index", "lariat_failure_index"}
 CANNOT_FAIL = {"lariat_last_error", "lariat_last_error_message", "lariat_status_name", "lariat_status_message", "lariat_version",
                "lariat_version_number", "lariat_reactors_alive"}
@@ -51,6 +52,8 @@ MAY_BE_NULL = {
     ("lariat_deferred_add_callbacks", "errback"),
     ("lariat_deferred_add_callbacks_full", "callback"),
     ("lariat_deferred_add_callbacks_full", "errback"),
+    ("lariat_reactor_set_resolver", "fn"),
+    ("lariat_reactor_set_resolver_full", "fn"),
 }
 NULL_NOT_SAID = {("lariat_deferred_new_with_canceller", "canceller")}
 
@@ -66,6 +69,7 @@ CALLBACKS = {
     "lariat_ready_fn": "quiet_ready",
     "lariat_job_fn": "quiet_job",
     "lariat_blocking_fn": "quiet_blocking",
+    "lariat_resolver_fn": "quiet_resolver",
 }
 STRUCTS = {"lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK"}
 
@@ -80,6 +84,7 @@ ORDINARY = {
     "family": "4", "port": "80", "room": "16",
 }
 WAITS = {"max_wait_seconds", "budget_seconds"}
+WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
 ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version"}
 ELEMENTS = {"count", "capacity"}
 
@@ -90,7 +95,7 @@ def reals(function, name):
     yield from ((each, ANY) for each in ("0.0", "-0.0", "DBL_MIN", "1e9"))
     if function == "lariat_simulation_run":
         return  # would last as long as that
-    longest = ANY if name in WAITS else BAD
+    longest = ANY if name in WAITS or function in WAITING else BAD
     yield from ((each, longest) for each in ("INFINITY", "DBL_MAX", "1000000000.5"))
 
 
@@ -235,7 +240,7 @@ class Writer:
             answers = "ANSWERS_STATUS"
         else:
             fail(f"{function}: do not know how {answer} tells an error")
-        kind = "text" if answer == "const char*" else "pointer" if "*" in answer else "real" if answer == "double" else "number"
+        kind = "text" if answer == "const char*" and function not in NULL_TEXT else "pointer" if "*" in answer else "real" if answer == "double" else "number"
         flags = [name for name, functions in (("ANY_THREAD", ANY_THREAD | QUEUES), ("QUEUES", QUEUES), ("BAD_ONLY", BAD_ONLY),
                                               ("LENIENT", LENIENT)) if function in functions]
         flags += [name for name, type_ in (("MAKES_REACTOR", "lariat_reactor*"), ("MAKES_SIMULATION", "lariat_simulation*")) if answer == type_]

@@ -11,6 +11,7 @@ enum kind {
     KIND_DEFERRED,
     KIND_FAILURE,
     KIND_RESULTS,
+    KIND_ADDRESSES,
     KIND_LOCK,
     KIND_SEMAPHORE,
     KIND_QUEUE,
@@ -23,7 +24,7 @@ enum kind {
 };
 
 static const char *const kind_names[KINDS] = {
-    "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "lock", "semaphore", "queue",
+    "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "addresses", "lock", "semaphore", "queue",
     "looping call", "cooperator", "cooperative task", "scope", "simulation",
 };
 
@@ -77,6 +78,16 @@ static inline void *quiet_both(lariat_deferred *deferred, void *value, const lar
 static inline void quiet_canceller(lariat_deferred *deferred, void *user_data) {
     (void)deferred;
     (void)user_data;
+}
+
+static inline lariat_deferred *quiet_resolver(lariat_reactor *reactor, const char *name, int32_t family, lariat_addresses *answer,
+                                              void *user_data) {
+    (void)reactor;
+    (void)name;
+    (void)family;
+    (void)answer;
+    (void)user_data;
+    return NULL;
 }
 
 static inline void *quiet_job(lariat_job *job, void *user_data) {
@@ -189,6 +200,7 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_DEFERRED: answer = lariat_deferred_called(handle); break;
     case KIND_FAILURE: failed = lariat_failure_code(handle) == 0; break;
     case KIND_RESULTS: failed = lariat_results_count(handle) == 0; break;
+    case KIND_ADDRESSES: failed = lariat_addresses_count(handle) == 0; break;
     case KIND_LOCK: answer = lariat_lock_locked(handle); break;
     case KIND_SEMAPHORE: answer = lariat_semaphore_tokens(handle); break;
     case KIND_QUEUE: answer = lariat_queue_size(handle); break;
@@ -232,6 +244,16 @@ static inline lariat_results *taken_results(lariat_reactor *reactor, void *value
     return results;
 }
 
+/* Taken. */
+static inline lariat_addresses *taken_addresses(lariat_reactor *reactor, const char *address) {
+    lariat_deferred *deferred = lariat_reactor_resolve(reactor, address, LARIAT_FAMILY_ANY, 0);
+    CHECK(deferred != NULL);
+    lariat_addresses *addresses = lariat_deferred_take(deferred);
+    CHECK(addresses != NULL);
+    CHECK_OK(lariat_deferred_release(deferred));
+    return addresses;
+}
+
 /* The reactor's clock must be manual: nothing of this is ever due. */
 static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every_kind every = {.of = {NULL}, .ends = {-1, -1}};
@@ -242,6 +264,7 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every.of[KIND_DEFERRED] = lariat_deferred_new(reactor);
     every.of[KIND_FAILURE] = (void *)(uintptr_t)kept_failure(reactor, 7);
     every.of[KIND_RESULTS] = taken_results(reactor, NULL);
+    every.of[KIND_ADDRESSES] = taken_addresses(reactor, "192.0.2.1");
     every.of[KIND_LOCK] = lariat_lock_new(reactor);
     every.of[KIND_SEMAPHORE] = lariat_semaphore_new(reactor, 3);
     every.of[KIND_QUEUE] = lariat_queue_new(reactor, -1, -1);
@@ -267,6 +290,7 @@ static inline void every_kind_end(const every_kind *every) {
     CHECK_OK(lariat_deferred_release(every->of[KIND_DEFERRED]));
     CHECK_OK(lariat_failure_release(every->of[KIND_FAILURE]));
     CHECK_OK(lariat_results_free(every->of[KIND_RESULTS]));
+    CHECK_OK(lariat_addresses_free(every->of[KIND_ADDRESSES]));
     CHECK_OK(lariat_lock_free(every->of[KIND_LOCK]));
     CHECK_OK(lariat_semaphore_free(every->of[KIND_SEMAPHORE]));
     CHECK_OK(lariat_queue_free(every->of[KIND_QUEUE]));

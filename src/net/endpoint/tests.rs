@@ -213,6 +213,8 @@ fn bad_options() {
         let why = format!("{text:?} is not a number of seconds, 0 to 1e9");
         refused(format!("tcp://h:80?timeout={text}"), Purpose::Connect, 19, &why);
     }
+    refused("tcp6://h:80?bind=127.0.0.1", Purpose::Connect, 17, "the address is of the other family");
+    refused("tcp://[::1]:80?no_delay=0&bind=127.0.0.1", Purpose::Connect, 31, "the address is of the other family");
     refused("tcp://h:80?bind=eth0", Purpose::Connect, 16, "eth0 is not an IP address");
     refused("tcp://h:80?bind=1.2.3.4:x", Purpose::Connect, 24, "port x is not a number");
 }
