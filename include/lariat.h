@@ -44,6 +44,9 @@ typedef struct lariat_trigger lariat_trigger;
 /* A watched descriptor, until lariat_watcher_stop. */
 typedef struct lariat_watcher lariat_watcher;
 
+/* A socket of datagrams, from when it is opened until it has told that it is stopped. */
+typedef struct lariat_datagram_port lariat_datagram_port;
+
 /* A result that is not there yet, and the callbacks that wait for it. It has two ends: the waiter's is over when it
  * is released or handed over, the worker's when it is fired or abandoned. */
 typedef struct lariat_deferred lariat_deferred;
@@ -457,6 +460,53 @@ typedef lariat_status (*lariat_build_protocol_fn)(lariat_listener *listener, lar
  * transport  the connection that it writes to.
  * user_data  as given with the producer. */
 typedef void (*lariat_producer_fn)(lariat_transport *transport, void *user_data);
+
+/* ---- Addresses of sockets, as values ----------------------------------------------------------------------------- */
+
+enum {
+    LARIAT_ADDRESS_UNIX = 1, /* A Unix socket: path, path_length. */
+    LARIAT_ADDRESS_IPV4 = 4, /* IPv4: the first 4 bytes of host, port. */
+    LARIAT_ADDRESS_IPV6 = 6, /* IPv6: host, port, scope_id. */
+};
+
+/* Where a socket is; to be prepared once by lariat_address_init. A plain value: two that are equal byte by byte are
+ * the same address. */
+typedef struct lariat_address {
+    uint32_t struct_size; /* Set by lariat_address_init. */
+    int32_t family;       /* LARIAT_ADDRESS_IPV4, LARIAT_ADDRESS_IPV6 or LARIAT_ADDRESS_UNIX; 0: none. */
+    uint32_t scope_id;    /* The number of the network interface of a link-local IPv6 address; else 0. */
+    uint16_t port;        /* The port, in the host's byte order; 0 of a Unix socket. */
+    uint16_t path_length; /* How many bytes path has; 0 of a Unix socket without a name. */
+    uint8_t host[16];     /* The IP address, in network byte order. */
+    uint8_t path[108];    /* The path of a Unix socket, or after a zero byte its abstract name; not ended by NUL. */
+} lariat_address;
+
+/* Prepares an address: it is none yet.
+ *
+ * address      written.
+ * struct_size  sizeof(lariat_address).
+ * thread       any. */
+LARIAT_API lariat_status lariat_address_init(lariat_address *address, uint32_t struct_size);
+
+/* Reads an address from text: an endpoint without options, such as udp://127.0.0.1:53 or unix-datagram:///run/x; or
+ * 127.0.0.1:53 and [::1]:53 alone. Nothing is looked up.
+ *
+ * address  prepared by lariat_address_init; written.
+ * text     bytes, ended by NUL.
+ * errors   LARIAT_ERR_BAD_ENDPOINT for what is no address; the message shows the place.
+ * thread   any. */
+LARIAT_API lariat_status lariat_address_parse(lariat_address *address, const char *text);
+
+/* Writes an address as the endpoint that leads there: udp://127.0.0.1:53, udp://[::1]:53, unix-datagram:///run/x.
+ *
+ * address   as it was received, parsed or filled in.
+ * text      written: ended by NUL, and cut short if there is no room; may be NULL if capacity is 0.
+ * capacity  how many bytes text has.
+ * length    written: how many bytes there are, without the NUL; may be NULL.
+ * errors    LARIAT_ERR_INVALID_ARGUMENT when it is no address.
+ * thread    any. */
+LARIAT_API lariat_status lariat_address_format(const lariat_address *address, char *text, size_t capacity,
+                                               size_t *length);
 
 /* ---- What a reactor is made with --------------------------------------------------------------------------------- */
 
@@ -1624,6 +1674,322 @@ LARIAT_API lariat_status lariat_transport_unread(lariat_transport *transport, co
  * Twisted LineReceiver.sendLine; NetstringReceiver.sendString and so on. */
 LARIAT_API lariat_status lariat_transport_write_frame(lariat_transport *transport, const uint8_t *data, size_t len);
 
+/* ---- Datagrams: what a port's owner is told, and opening a port -------------------------------------------------- */
+
+/* A datagram among several: received together, or to be sent. Fixed for ever. */
+typedef struct lariat_datagram {
+    /* Its bytes; may be NULL if len is 0. */
+    const uint8_t *data;
+    /* How many bytes data has. */
+    size_t len;
+    /* Who sent it, or where it goes; NULL: to whom the port is connected. */
+    const lariat_address *peer;
+    /* It is several datagrams of this size behind each other, the last maybe shorter; 0: it is one. */
+    uint32_t segment_size;
+    /* 0. */
+    uint32_t reserved;
+} lariat_datagram;
+
+/* Told of a port, on the reactor's thread.
+ *
+ * port  the port.
+ * self  as given when it was opened. */
+typedef void (*lariat_datagram_port_fn)(lariat_datagram_port *port, void *self);
+
+/* Told that a datagram came, whole, on the reactor's thread. A reply goes out at once.
+ *
+ * port  the port.
+ * data  valid until the function returns.
+ * len   how many bytes data has; may be 0.
+ * peer  who sent it; valid until the function returns. An IPv4 address also on a port of both families.
+ * self  as given when the port was opened. */
+typedef void (*lariat_datagram_received_fn)(lariat_datagram_port *port, const uint8_t *data, size_t len,
+                                            const lariat_address *peer, void *self);
+
+/* Told that datagrams came, all that were received by one call to the system, on the reactor's thread.
+ *
+ * port       the port.
+ * datagrams  valid until the function returns, with all that they point to; fit for lariat_datagram_port_send_batch.
+ * count      how many they are, at least 1; those with a segment_size are several each.
+ * self       as given when the port was opened. */
+typedef void (*lariat_datagram_batch_fn)(lariat_datagram_port *port, const lariat_datagram *datagrams, size_t count,
+                                         void *self);
+
+/* Told, on the reactor's thread, that something went wrong with a datagram. The port lives on.
+ *
+ * port    the port.
+ * reason  LARIAT_ERR_CONNECTION_REFUSED: whom the port is connected to does not listen; LARIAT_ERR_TRUNCATED: one that
+ *         came was too long, and is lost; others: one that had to wait could not be sent. Valid until the function
+ *         returns, unless kept.
+ * peer    who sent it, or where it went; may be NULL. Valid until the function returns.
+ * self    as given when the port was opened.
+ * Twisted ConnectedDatagramProtocol.connectionRefused. */
+typedef void (*lariat_datagram_failed_fn)(lariat_datagram_port *port, const lariat_failure *reason,
+                                          const lariat_address *peer, void *self);
+
+/* Told, on the reactor's thread, that a port is closed: once, last, and never from inside the call that closed it, but
+ * for the free of the reactor and the end of a scope.
+ *
+ * port    the port; stale once the function has returned.
+ * reason  LARIAT_CONNECTION_DONE: it was stopped; LARIAT_ERR_CLOSED: its scope or its reactor ends; others: its socket
+ *         failed. Valid until the function returns, unless kept.
+ * self    as given when the port was opened. */
+typedef void (*lariat_datagram_stopped_fn)(lariat_datagram_port *port, const lariat_failure *reason, void *self);
+
+/* What the owner of a datagram port is told; to be prepared by lariat_datagram_protocol_init, and copied when a port is
+ * opened. Each function may be NULL.
+ *
+ * Twisted  DatagramProtocol. */
+typedef struct lariat_datagram_protocol {
+    /* Set by lariat_datagram_protocol_init. */
+    uint32_t struct_size;
+    /* 0. */
+    uint32_t reserved;
+    /* The port is open; comes first, from the loop. */
+    lariat_datagram_port_fn started;
+    /* A datagram came; one of several that came as one is told for itself. */
+    lariat_datagram_received_fn datagram_received;
+    /* Datagrams came; if it is set, datagram_received is not called. */
+    lariat_datagram_batch_fn batch_received;
+    /* Something went wrong with a datagram; NULL: the log is told. */
+    lariat_datagram_failed_fn datagram_failed;
+    /* All that had to wait is sent, after a send was refused with LARIAT_ERR_BUFFER_FULL. */
+    lariat_datagram_port_fn drained;
+    /* The port is closed. */
+    lariat_datagram_stopped_fn stopped;
+    /* Frees self: called exactly once, after all others, or before the call that was to open the port returns NULL. */
+    lariat_free_fn free_self;
+} lariat_datagram_protocol;
+
+/* Prepares a protocol: nothing is told.
+ *
+ * protocol     written.
+ * struct_size  sizeof(lariat_datagram_protocol).
+ * thread       any. */
+LARIAT_API lariat_status lariat_datagram_protocol_init(lariat_datagram_protocol *protocol, uint32_t struct_size);
+
+/* Opens a datagram port.
+ *
+ * endpoint  where: udp://127.0.0.1:4000; udp://[::1]:0: the system picks a port; with * for the host: all addresses of
+ *           both families, as with [::]; unix-datagram:///run/x; unix-datagram-abstract://x. Options follow a ?: gro=1
+ *           receives what one peer sends several at once, reuse_port=1, reuse_address=1 (for multicast), only_v6=1,
+ *           broadcast=1, receive_buffer, send_buffer, time_to_live, type_of_service, mode (of a Unix socket). A stale
+ *           file of a Unix socket is replaced; it goes when the port is stopped.
+ * protocol  copied.
+ * self      may be NULL; passed to the protocol's functions. The library's from here on if the protocol has free_self.
+ * returns   a handle that is good until the protocol's stopped has returned; NULL on failure.
+ * errors    LARIAT_ERR_BAD_ENDPOINT; LARIAT_ERR_ADDRESS_IN_USE; LARIAT_ERR_ADDRESS_NOT_AVAILABLE;
+ *           LARIAT_ERR_PERMISSION_DENIED; LARIAT_ERR_TOO_MANY_DESCRIPTORS; LARIAT_ERR_OS.
+ * thread    the reactor's.
+ * Twisted   IReactorUDP.listenUDP, IReactorMulticast.listenMulticast, IReactorUNIXDatagram.listenUNIXDatagram. */
+LARIAT_API lariat_datagram_port *lariat_reactor_listen_datagram(lariat_reactor *reactor, const char *endpoint,
+                                                                const lariat_datagram_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_listen_datagram, but queues events instead of calling: LARIAT_EVENT_DATAGRAM_RECEIVED,
+ * LARIAT_EVENT_DATAGRAM_FAILED, LARIAT_EVENT_DATAGRAMS_DRAINED and, last, LARIAT_EVENT_DATAGRAM_PORT_STOPPED. A full
+ * queue pauses reading.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_datagram_port *lariat_reactor_listen_datagram_event(lariat_reactor *reactor, const char *endpoint,
+                                                                      uint64_t tag);
+
+/* Makes a datagram port of a socket that was made elsewhere: inherited, passed, or the host's own.
+ *
+ * fd        a socket of datagrams, bound or connected as it may be; the library's once this succeeds, else as it was.
+ * protocol  copied.
+ * self      as with lariat_reactor_listen_datagram.
+ * returns   as lariat_reactor_listen_datagram.
+ * errors    LARIAT_ERR_INVALID_ARGUMENT for another kind of socket; LARIAT_ERR_OS for what is no socket;
+ *           LARIAT_ERR_ALREADY_WATCHED; LARIAT_ERR_NOT_SUPPORTED when simulated.
+ * thread    the reactor's.
+ * Twisted   IReactorSocket.adoptDatagramPort. */
+LARIAT_API lariat_datagram_port *lariat_reactor_adopt_datagram(lariat_reactor *reactor, lariat_socket fd,
+                                                               const lariat_datagram_protocol *protocol, void *self);
+
+/* ---- Datagram ports: sending, pausing, what they can be told and asked ------------------------------------------- */
+
+/* Sends a datagram to whom the port is connected to. It goes out at once, or waits in order when the system has no
+ * room; then what fails is told by datagram_failed.
+ *
+ * data    copied if it has to wait; may be NULL if len is 0.
+ * len     how many bytes data has.
+ * errors  LARIAT_ERR_INVALID_STATE: not connected; LARIAT_ERR_TOO_LONG; LARIAT_ERR_BUFFER_FULL: what waits already is
+ *         all that may, see lariat_datagram_port_set_max_buffer; LARIAT_ERR_UNREACHABLE; LARIAT_ERR_PERMISSION_DENIED;
+ *         LARIAT_ERR_CLOSED; LARIAT_ERR_OS.
+ * thread  the reactor's.
+ * Twisted IUDPTransport.write. */
+LARIAT_API lariat_status lariat_datagram_port_send(lariat_datagram_port *port, const uint8_t *data, size_t len);
+
+/* Sends a datagram, as lariat_datagram_port_send does, to an address.
+ *
+ * data    copied if it has to wait; may be NULL if len is 0.
+ * len     how many bytes data has.
+ * peer    as it was received, or parsed. A port of both families takes either.
+ * errors  as lariat_datagram_port_send; LARIAT_ERR_INVALID_ARGUMENT for an address of another family than the port's.
+ * thread  the reactor's.
+ * Twisted IUDPTransport.write with an address. */
+LARIAT_API lariat_status lariat_datagram_port_send_to(lariat_datagram_port *port, const uint8_t *data, size_t len,
+                                                      const lariat_address *peer);
+
+/* Sends datagrams, in order, by as few calls to the system as it makes possible. Those with a segment_size go as
+ * several of this size each, by the kernel where it can (UDP_SEGMENT), else one by one.
+ *
+ * datagrams  what lariat_datagram_port_send_to is given, for each; may be NULL if count is 0.
+ * count      how many they are.
+ * sent       written, also on failure: how many of the first were accepted; may be NULL.
+ * returns    LARIAT_OK: all were accepted; else why the next one was not. No later one is tried then.
+ * errors     as lariat_datagram_port_send_to.
+ * thread     the reactor's. */
+LARIAT_API lariat_status lariat_datagram_port_send_batch(lariat_datagram_port *port, const lariat_datagram *datagrams,
+                                                         size_t count, size_t *sent);
+
+/* Sets whom lariat_datagram_port_send sends to. What others send is not received any more, and that datagrams are
+ * refused is told by datagram_failed. A second call sets another.
+ *
+ * endpoint  an address, such as udp://127.0.0.1:53 or unix-datagram:///run/x; nothing is looked up.
+ * errors    LARIAT_ERR_BAD_ENDPOINT; LARIAT_ERR_INVALID_ARGUMENT for another family than the port's;
+ *           LARIAT_ERR_UNREACHABLE; LARIAT_ERR_CONNECTION_REFUSED for a Unix socket that nobody has; LARIAT_ERR_CLOSED;
+ *           LARIAT_ERR_OS.
+ * thread    the reactor's.
+ * Twisted   IUDPTransport.connect. */
+LARIAT_API lariat_status lariat_datagram_port_connect(lariat_datagram_port *port, const char *endpoint);
+
+/* Closes a port: it receives nothing after this call, also of what the present turn has found. What waits to be sent
+ * goes out as far as there is room.
+ *
+ * returns  a Deferred that fires with NULL once stopped was told, never from inside this call; NULL on failure.
+ * errors   LARIAT_ERR_CLOSED when it was stopped already.
+ * thread   the reactor's.
+ * Twisted  IListeningPort.stopListening. */
+LARIAT_API lariat_deferred *lariat_datagram_port_stop(lariat_datagram_port *port);
+
+/* Receives no more until resumed; the system keeps what it has room for, and drops the rest.
+ *
+ * errors   LARIAT_ERR_CLOSED.
+ * thread   the reactor's.
+ * Twisted  IUDPTransport.stopReading. */
+LARIAT_API lariat_status lariat_datagram_port_pause_reading(lariat_datagram_port *port);
+
+/* Receives again.
+ *
+ * errors   LARIAT_ERR_CLOSED.
+ * thread   the reactor's.
+ * Twisted  IUDPTransport.startReading. */
+LARIAT_API lariat_status lariat_datagram_port_resume_reading(lariat_datagram_port *port);
+
+/* Tells the number of a port: the one that the system has picked, where port 0 was asked for.
+ *
+ * returns  1 to 65535; 0 of a Unix socket; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_datagram_port_number(lariat_datagram_port *port);
+
+/* Tells where a port is, as an endpoint: udp://127.0.0.1:4000.
+ *
+ * text      written: ended by NUL, and cut short if there is no room; may be NULL if capacity is 0.
+ * capacity  how many bytes text has.
+ * length    written: how many bytes there are, without the NUL; may be NULL.
+ * errors    LARIAT_ERR_CLOSED.
+ * thread    the reactor's.
+ * Twisted   IListeningPort.getHost. */
+LARIAT_API lariat_status lariat_datagram_port_address(lariat_datagram_port *port, char *text, size_t capacity,
+                                                      size_t *length);
+
+/* Tells how much waits to be sent.
+ *
+ * returns  bytes; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_datagram_port_buffered(lariat_datagram_port *port);
+
+/* Sets how much may wait to be sent while the system has no room; what is sent beyond that is refused with
+ * LARIAT_ERR_BUFFER_FULL.
+ *
+ * bytes   at most so many, each datagram counting as 64 more; 1 MiB unless set; 0: nothing waits.
+ * errors  LARIAT_ERR_CLOSED.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_datagram_port_set_max_buffer(lariat_datagram_port *port, uint64_t bytes);
+
+/* Allows sending to broadcast addresses, or forbids it, as it is at first.
+ *
+ * on       0 or 1.
+ * errors   LARIAT_ERR_CLOSED; LARIAT_ERR_OS.
+ * thread   the reactor's.
+ * Twisted  IUDPTransport.setBroadcastAllowed. */
+LARIAT_API lariat_status lariat_datagram_port_set_broadcast(lariat_datagram_port *port, int32_t on);
+
+/* Sets how many hops what is sent may take.
+ *
+ * hops    1 to 255.
+ * errors  LARIAT_ERR_CLOSED; LARIAT_ERR_OS.
+ * thread  the reactor's.
+ * RFC     791 (time to live), 8200 (hop limit). */
+LARIAT_API lariat_status lariat_datagram_port_set_time_to_live(lariat_datagram_port *port, int32_t hops);
+
+/* Sets the type of service of what is sent, or the traffic class of IPv6.
+ *
+ * value   0 to 255: the DSCP in the upper six bits.
+ * errors  LARIAT_ERR_CLOSED; LARIAT_ERR_PERMISSION_DENIED; LARIAT_ERR_OS.
+ * thread  the reactor's.
+ * RFC     2474. */
+LARIAT_API lariat_status lariat_datagram_port_set_type_of_service(lariat_datagram_port *port, int32_t value);
+
+/* Sets how large the system's buffers are; it may take other sizes than those.
+ *
+ * receive  bytes for what is received; 0: as it is.
+ * send     bytes for what is sent; 0: as it is.
+ * errors   LARIAT_ERR_CLOSED; LARIAT_ERR_OS.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_datagram_port_set_buffer_sizes(lariat_datagram_port *port, int64_t receive,
+                                                               int64_t send);
+
+/* ---- Multicast: groups that a datagram port is in, and how it sends to groups ------------------------------------ */
+
+/* Joins a group: the port receives what is sent to it, at the port's own number.
+ *
+ * group      an IPv4 or IPv6 multicast address: "239.1.2.3", "ff02::1234".
+ * interface  the network interface, by its address, name or number; may be NULL: the system picks one.
+ * errors     LARIAT_ERR_INVALID_ARGUMENT: no such group or interface; LARIAT_ERR_ADDRESS_IN_USE: joined already;
+ *            LARIAT_ERR_CLOSED; LARIAT_ERR_OS.
+ * thread     the reactor's.
+ * Twisted    IMulticastTransport.joinGroup; RFC 1112, 3678. */
+LARIAT_API lariat_status lariat_datagram_port_join_group(lariat_datagram_port *port, const char *group,
+                                                         const char *interface);
+
+/* Leaves a group.
+ *
+ * group      as it was joined.
+ * interface  as it was joined.
+ * errors     LARIAT_ERR_ADDRESS_NOT_AVAILABLE: the port is not in it; those of lariat_datagram_port_join_group.
+ * thread     the reactor's.
+ * Twisted    IMulticastTransport.leaveGroup. */
+LARIAT_API lariat_status lariat_datagram_port_leave_group(lariat_datagram_port *port, const char *group,
+                                                          const char *interface);
+
+/* Sets whether what is sent to a group comes to the members on this host too, as it does at first.
+ *
+ * on       0 or 1.
+ * errors   LARIAT_ERR_CLOSED; LARIAT_ERR_OS.
+ * thread   the reactor's.
+ * Twisted  IMulticastTransport.setLoopbackMode. */
+LARIAT_API lariat_status lariat_datagram_port_set_multicast_loop(lariat_datagram_port *port, int32_t on);
+
+/* Sets how many hops what is sent to a group may take; 1 unless set.
+ *
+ * hops     0 to 255; 0: it stays on this host.
+ * errors   LARIAT_ERR_CLOSED; LARIAT_ERR_OS.
+ * thread   the reactor's.
+ * Twisted  IMulticastTransport.setTTL. */
+LARIAT_API lariat_status lariat_datagram_port_set_multicast_time_to_live(lariat_datagram_port *port, int32_t hops);
+
+/* Sets the network interface that what is sent to a group leaves by.
+ *
+ * interface  by its address, name or number; may be NULL: the system picks one, as it does at first.
+ * errors     LARIAT_ERR_INVALID_ARGUMENT: no such interface; LARIAT_ERR_CLOSED; LARIAT_ERR_OS.
+ * thread     the reactor's.
+ * Twisted    IMulticastTransport.setOutgoingInterface. */
+LARIAT_API lariat_status lariat_datagram_port_set_multicast_interface(lariat_datagram_port *port,
+                                                                      const char *interface);
+
 /* ---- Names and the addresses that they lead to ------------------------------------------------------------------- */
 
 enum {
@@ -2669,8 +3035,15 @@ enum {
     LARIAT_EVENT_READ_CONNECTION_LOST = 10,
     /* All is sent that will be on a half-closed connection; source: the transport. */
     LARIAT_EVENT_WRITE_CONNECTION_LOST = 11,
-    /* A datagram was received: data, len; source: the port. */
+    /* A datagram was received: data, len, peer; source: the port. */
     LARIAT_EVENT_DATAGRAM_RECEIVED = 12,
+    /* Datagrams were refused or cut short, or could not be sent: failure, peer, as lariat_datagram_failed_fn; source: the
+     * port, which lives on. */
+    LARIAT_EVENT_DATAGRAM_FAILED = 14,
+    /* All that had to wait is sent, after a send was refused with LARIAT_ERR_BUFFER_FULL; source: the port. */
+    LARIAT_EVENT_DATAGRAMS_DRAINED = 15,
+    /* A datagram port is closed: failure; source: the port, stale. */
+    LARIAT_EVENT_DATAGRAM_PORT_STOPPED = 16,
 };
 
 /* What happened to something that was made with a tag; to be prepared once by lariat_event_init, and filled by
@@ -2684,7 +3057,7 @@ typedef struct lariat_event {
     uint64_t tag;
     /* The value of a Deferred; else NULL. If it came with a free function, it is freed with the event. */
     void *value;
-    /* The failure of a Deferred; else NULL. */
+    /* The failure of a Deferred, or why something has failed or ended; else NULL. */
     const lariat_failure *failure;
     /* The handle of what it came from, by kind; may be stale, or NULL. */
     void *source;
@@ -2696,6 +3069,8 @@ typedef struct lariat_event {
     const uint8_t *data;
     /* How many bytes data has. */
     size_t len;
+    /* Who sent a datagram, or where it went; else NULL. */
+    const lariat_address *peer;
 } lariat_event;
 
 /* Prepares an event to be filled.

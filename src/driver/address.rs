@@ -137,6 +137,27 @@ impl Address {
         }
         Address::Unix(UnixAddress::default())
     }
+
+    /// IPv4 in IPv6 becomes what it is.
+    #[inline]
+    pub fn unmapped(self) -> Self {
+        match self {
+            Address::Ip(SocketAddr::V6(address)) => match address.ip().to_ipv4_mapped() {
+                Some(ip) => Address::Ip((ip, address.port()).into()),
+                None => self,
+            },
+            _ => self,
+        }
+    }
+
+    /// IPv4 as an IPv6 socket has it.
+    #[inline]
+    pub fn mapped(self) -> Self {
+        match self {
+            Address::Ip(SocketAddr::V4(address)) => Address::Ip((address.ip().to_ipv6_mapped(), address.port()).into()),
+            _ => self,
+        }
+    }
 }
 
 /// What would end the name, or be no text, becomes %XX.

@@ -21,6 +21,8 @@ pub struct MioDriver {
     poll: RefCell<Poll>,
     events: RefCell<Events>,
     waker: Arc<mio::Waker>,
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) receiver: super::system_datagrams::Receiver,
     #[cfg(target_os = "linux")]
     timer: OnceCell<platform::KernelTimer>,
 }
@@ -43,6 +45,8 @@ impl MioDriver {
             poll: RefCell::new(poll),
             events: RefCell::new(Events::with_capacity(EVENTS)),
             waker: Arc::new(waker),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            receiver: super::system_datagrams::Receiver::default(),
             #[cfg(target_os = "linux")]
             timer: OnceCell::new(),
         })

@@ -5,6 +5,7 @@ pub mod address;
 mod mio;
 mod simulated;
 pub mod sockets;
+mod system_datagrams;
 mod system_sockets;
 
 pub use self::mio::MioDriver;

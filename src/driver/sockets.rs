@@ -84,6 +84,17 @@ pub struct Received {
     pub peer: Address,
 }
 
+/// A datagram to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// Its bytes.
+    pub data: &'a [u8],
+    /// It goes as several of this size, the last maybe shorter, which only kernels can that know how; 0: as one.
+    pub segment: usize,
+    /// None: to whom the socket is connected to.
+    pub to: Option<Address>,
+}
+
 fn unsupported<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
 }
@@ -129,35 +140,22 @@ pub trait Sockets {
     /// Sends a datagram, whole, to the address or whom the socket is connected to. `segment`: as several of this size,
     /// which only kernels can that know how; 0: as one.
     fn send_to(&self, socket: Socket, data: &[u8], segment: usize, to: Option<&Address>) -> io::Result<()>;
-    /// Receives datagrams, each into its part of `buffer`, `room` bytes long; adds them to `received`, as many as there
-    /// are parts at most. Without any it would block.
+    /// Receives datagrams, each into its part of `buffer`, `room` bytes long; adds them to `received`: at least one, and
+    /// as many as there are parts at most. True: nothing is left, an edge follows before there is more.
     fn receive_many(
         &self,
         socket: Socket,
         buffer: &mut [u8],
         room: usize,
         received: &mut Vec<Received>,
-    ) -> io::Result<()> {
-        let start = received.len();
-        for part in buffer.chunks_exact_mut(room) {
-            match self.receive_from(socket, part) {
-                Ok(one) => received.push(one),
-                Err(why) if received.len() == start => return Err(why),
-                Err(_) => break,
-            }
-        }
-        Ok(())
+    ) -> io::Result<bool> {
+        received.push(self.receive_from(socket, &mut buffer[..room])?);
+        Ok(false)
     }
-    /// Sends datagrams; how many went out, at least one.
-    fn send_many(&self, socket: Socket, datagrams: &[(&[u8], Option<Address>)]) -> io::Result<usize> {
-        for (sent, (data, to)) in datagrams.iter().enumerate() {
-            match self.send_to(socket, data, 0, to.as_ref()) {
-                Ok(()) => {}
-                Err(why) if sent == 0 => return Err(why),
-                Err(_) => return Ok(sent),
-            }
-        }
-        Ok(datagrams.len())
+    /// Sends datagrams; how many of the first went out, at least one.
+    fn send_many(&self, socket: Socket, datagrams: &[Outgoing<'_>]) -> io::Result<usize> {
+        let Some(one) = datagrams.first() else { return Ok(0) };
+        self.send_to(socket, one.data, one.segment, one.to.as_ref()).map(|()| 1)
     }
 
     /// Sends a part of a file without copying it through this process.

@@ -1,13 +1,13 @@
 //! The sockets of the operating system, for the real driver. What all systems share goes through socket2.
 
-use super::MioDriver;
 use super::address::{Address, Family};
 use super::sockets::*;
+use super::{MioDriver, system_datagrams};
 use crate::platform::{self, Socket, borrowed_socket};
 use socket2::{Domain, Protocol, Type};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice, Read};
-use std::net::{IpAddr, Ipv4Addr, Shutdown};
+use std::net::Shutdown;
 
 /// No signal for a peer that is gone.
 #[cfg(unix)]
@@ -34,16 +34,6 @@ fn set_keep_alive(socket: &socket2::Socket, keep_alive: Option<KeepAlive>) -> io
         parameters = parameters.with_retries(keep_alive.count);
     }
     socket.set_tcp_keepalive(&parameters)
-}
-
-fn set_membership(socket: &socket2::Socket, group: IpAddr, interface: Interface, join: bool) -> io::Result<()> {
-    let own = interface.address.unwrap_or(Ipv4Addr::UNSPECIFIED);
-    match (group, join) {
-        (IpAddr::V4(group), true) => socket.join_multicast_v4(&group, &own),
-        (IpAddr::V4(group), false) => socket.leave_multicast_v4(&group, &own),
-        (IpAddr::V6(group), true) => socket.join_multicast_v6(&group, interface.index),
-        (IpAddr::V6(group), false) => socket.leave_multicast_v6(&group, interface.index),
-    }
 }
 
 fn is_v6(socket: &socket2::Socket) -> io::Result<bool> {
@@ -135,37 +125,61 @@ impl Sockets for MioDriver {
             SocketOption::NoDelay(on) => socket.set_tcp_nodelay(on),
             SocketOption::KeepAlive(keep_alive) => set_keep_alive(socket, keep_alive),
             SocketOption::Linger(linger) => socket.set_linger(linger),
-            SocketOption::TypeOfService(value) if is_v6(socket)? => platform::set_traffic_class(number, value),
+            // What an IPv6 socket sends by IPv4 has options of its own.
+            SocketOption::TypeOfService(value) if is_v6(socket)? => {
+                let _ = socket.set_tos_v4(value);
+                platform::set_traffic_class(number, value)
+            }
             SocketOption::TypeOfService(value) => socket.set_tos_v4(value),
-            SocketOption::TimeToLive(hops) if is_v6(socket)? => socket.set_unicast_hops_v6(hops),
+            SocketOption::TimeToLive(hops) if is_v6(socket)? => {
+                let _ = socket.set_ttl_v4(hops);
+                socket.set_unicast_hops_v6(hops)
+            }
             SocketOption::TimeToLive(hops) => socket.set_ttl_v4(hops),
             SocketOption::ReceiveBuffer(size) => socket.set_recv_buffer_size(size),
             SocketOption::SendBuffer(size) => socket.set_send_buffer_size(size),
             SocketOption::Broadcast(on) => socket.set_broadcast(on),
-            SocketOption::MulticastLoop(on) if is_v6(socket)? => socket.set_multicast_loop_v6(on),
+            SocketOption::MulticastLoop(on) if is_v6(socket)? => {
+                let _ = socket.set_multicast_loop_v4(on);
+                socket.set_multicast_loop_v6(on)
+            }
             SocketOption::MulticastLoop(on) => socket.set_multicast_loop_v4(on),
-            SocketOption::MulticastTimeToLive(hops) if is_v6(socket)? => socket.set_multicast_hops_v6(hops),
+            SocketOption::MulticastTimeToLive(hops) if is_v6(socket)? => {
+                let _ = socket.set_multicast_ttl_v4(hops);
+                socket.set_multicast_hops_v6(hops)
+            }
             SocketOption::MulticastTimeToLive(hops) => socket.set_multicast_ttl_v4(hops),
-            SocketOption::MulticastInterface(interface) if is_v6(socket)? => {
-                socket.set_multicast_if_v6(interface.index)
-            }
             SocketOption::MulticastInterface(interface) => {
-                socket.set_multicast_if_v4(&interface.address.unwrap_or(Ipv4Addr::UNSPECIFIED))
+                system_datagrams::set_interface(number, interface, is_v6(socket)?)
             }
-            SocketOption::JoinGroup(group, interface) => set_membership(socket, group, interface, true),
-            SocketOption::LeaveGroup(group, interface) => set_membership(socket, group, interface, false),
+            SocketOption::JoinGroup(group, interface) => system_datagrams::join(socket, group, interface),
+            SocketOption::LeaveGroup(group, interface) => system_datagrams::leave(socket, group, interface),
             SocketOption::ReceiveSegments(on) => platform::receive_segments(number, on),
         }
     }
 
     fn receive_from(&self, socket: Socket, buffer: &mut [u8]) -> io::Result<Received> {
-        let (length, flags, segment, peer) = platform::receive_datagram(socket, buffer)?;
-        Ok(Received { length, truncated: flags, segment, peer: Address::from_system(&peer) })
+        platform::receive_datagram(socket, buffer, system_datagrams::received)
     }
 
     fn send_to(&self, socket: Socket, data: &[u8], segment: usize, to: Option<&Address>) -> io::Result<()> {
-        let to = to.map(|to| to.to_system()).transpose()?;
-        platform::send_datagram(socket, data, segment, to.as_ref())
+        platform::send_datagram(socket, &system_datagrams::message(data, segment, to)?)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn receive_many(
+        &self,
+        socket: Socket,
+        buffer: &mut [u8],
+        room: usize,
+        received: &mut Vec<Received>,
+    ) -> io::Result<bool> {
+        self.receiver.receive(socket, buffer, room, received)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn send_many(&self, socket: Socket, datagrams: &[Outgoing<'_>]) -> io::Result<usize> {
+        system_datagrams::send_many(socket, datagrams)
     }
 
     #[cfg(unix)]

@@ -3,6 +3,7 @@
 //! The functions that follow a pointer rely on what C alone can vouch for: that an array, an out-pointer or a string
 //! that is given is what the header says. Everything else is checked.
 
+use super::datagram::*;
 use super::types::*;
 use crate::deferred::failure::{self, Failure, Reason};
 use crate::handles::{self, *};
@@ -56,6 +57,11 @@ functions! {
     data_fn: lariat_data_received_fn => DataFn;
     lost_fn: lariat_connection_lost_fn => LostFn;
     build_fn: lariat_build_protocol_fn => BuildFn;
+    datagram_port_fn: lariat_datagram_port_fn => TransportFn;
+    datagram_received_fn: lariat_datagram_received_fn => DatagramFn;
+    datagram_batch_fn: lariat_datagram_batch_fn => DataFn;
+    datagram_failed_fn: lariat_datagram_failed_fn => DatagramFailedFn;
+    datagram_stopped_fn: lariat_datagram_stopped_fn => LostFn;
 }
 
 /// Refuses a function that is not there.
@@ -192,6 +198,22 @@ pub fn write_text(name: &str, (text, capacity): (*mut c_char, usize), length: *m
 /// Text that must be given.
 pub fn required_text<'call>(name: &str, given: *const c_char) -> Result<&'call str> {
     text(name, given)?.ok_or_else(|| is_null(name))
+}
+
+/// 0 or 1.
+pub fn switch(name: &str, on: i32) -> Result<bool> {
+    match on {
+        0 | 1 => Ok(on == 1),
+        _ => Err(invalid(format_args!("{name} is {on}; it is 0 or 1"))),
+    }
+}
+
+/// A number within limits.
+pub fn within(name: &str, number: i64, (least, most): (i64, i64)) -> Result<i64> {
+    match number {
+        number if (least..=most).contains(&number) => Ok(number),
+        _ => Err(invalid(format_args!("{name} is {number}; it must be from {least} to {most}"))),
+    }
 }
 
 /// What a failure is to say; 0 is no failure's code.

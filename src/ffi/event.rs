@@ -1,5 +1,6 @@
 //! Events: what is made with a tag in place of a callback is told here.
 
+use super::address::lariat_address;
 use super::guard;
 use super::status::{LARIAT_EMPTY, lariat_status};
 use super::structs::{self, Versioned, fields};
@@ -31,8 +32,15 @@ pub const LARIAT_EVENT_CONNECTION_LOST: i32 = 9;
 pub const LARIAT_EVENT_READ_CONNECTION_LOST: i32 = 10;
 /// All is sent that will be on a half-closed connection; source: the transport.
 pub const LARIAT_EVENT_WRITE_CONNECTION_LOST: i32 = 11;
-/// A datagram was received: data, len; source: the port.
+/// A datagram was received: data, len, peer; source: the port.
 pub const LARIAT_EVENT_DATAGRAM_RECEIVED: i32 = 12;
+/// Datagrams were refused or cut short, or could not be sent: failure, peer, as lariat_datagram_failed_fn; source: the
+/// port, which lives on.
+pub const LARIAT_EVENT_DATAGRAM_FAILED: i32 = 14;
+/// All that had to wait is sent, after a send was refused with LARIAT_ERR_BUFFER_FULL; source: the port.
+pub const LARIAT_EVENT_DATAGRAMS_DRAINED: i32 = 15;
+/// A datagram port is closed: failure; source: the port, stale.
+pub const LARIAT_EVENT_DATAGRAM_PORT_STOPPED: i32 = 16;
 
 const _: () = assert!(
     LARIAT_EVENT_CALL == events::CALL
@@ -47,6 +55,9 @@ const _: () = assert!(
         && LARIAT_EVENT_READ_CONNECTION_LOST == events::READ_CONNECTION_LOST
         && LARIAT_EVENT_WRITE_CONNECTION_LOST == events::WRITE_CONNECTION_LOST
         && LARIAT_EVENT_DATAGRAM_RECEIVED == events::DATAGRAM_RECEIVED
+        && LARIAT_EVENT_DATAGRAM_FAILED == events::DATAGRAM_FAILED
+        && LARIAT_EVENT_DATAGRAMS_DRAINED == events::DATAGRAMS_DRAINED
+        && LARIAT_EVENT_DATAGRAM_PORT_STOPPED == events::DATAGRAM_PORT_STOPPED
         && LARIAT_EMPTY == Status::EMPTY.0
 );
 
@@ -63,7 +74,7 @@ pub struct lariat_event {
     pub tag: u64,
     /// The value of a Deferred; else NULL. If it came with a free function, it is freed with the event.
     pub value: *mut c_void,
-    /// The failure of a Deferred; else NULL.
+    /// The failure of a Deferred, or why something has failed or ended; else NULL.
     pub failure: *const lariat_failure,
     /// The handle of what it came from, by kind; may be stale, or NULL.
     pub source: *mut c_void,
@@ -75,12 +86,14 @@ pub struct lariat_event {
     pub data: *const u8,
     /// How many bytes data has.
     pub len: usize,
+    /// Who sent a datagram, or where it went; else NULL.
+    pub peer: *const lariat_address,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers and pointers.
 unsafe impl Versioned for lariat_event {
     const FIELDS: &'static [usize] =
-        fields!(lariat_event: struct_size kind tag value failure source readiness reserved data len);
+        fields!(lariat_event: struct_size kind tag value failure source readiness reserved data len peer);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -94,6 +107,7 @@ unsafe impl Versioned for lariat_event {
             reserved: 0,
             data: std::ptr::null(),
             len: 0,
+            peer: std::ptr::null(),
         }
     }
 }
@@ -137,6 +151,7 @@ impl lariat_event {
             reserved: 0,
             data: if seen.data.1 == 0 { std::ptr::null() } else { seen.data.0.pointer() },
             len: seen.data.1,
+            peer: seen.peer.pointer(),
         }
     }
 }

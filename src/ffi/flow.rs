@@ -88,21 +88,12 @@ fn register(transport: *mut lariat_transport, producer: *const lariat_producer, 
     guard::on(transport, move |transport| {
         let read = structs::read("producer", producer)?;
         structs::check_tail("producer", producer)?;
-        let streaming = on("streaming", read.streaming)?;
+        let streaming = convert::switch("streaming", read.streaming)?;
         let (pause, resume) =
             (convert::transport_fn(read.pause_producing), convert::transport_fn(read.resume_producing));
         let stop = convert::transport_fn(read.stop_producing);
         producer::register(transport, Producer { streaming, pause, resume, stop, data, paused: false })
     })
-}
-
-/// A number that says yes or no.
-fn on(name: &str, number: i32) -> Result<bool> {
-    match number {
-        0 => Ok(false),
-        1 => Ok(true),
-        other => Err(invalid(format_args!("{name} is {other}, not 0 or 1"))),
-    }
 }
 
 /// Forgets the producer of a connection: it has written all that it had to.
@@ -194,7 +185,9 @@ fn bytes_a_second(name: &str, rate: f64) -> Result<f64> {
 /// Twisted  ITCPTransport.setTcpNoDelay.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_transport_set_no_delay(transport: *mut lariat_transport, on: i32) -> lariat_status {
-    guard::on(transport, |transport| options::set(transport, "no-delay", SocketOption::NoDelay(self::on("on", on)?)))
+    guard::on(transport, |transport| {
+        options::set(transport, "no-delay", SocketOption::NoDelay(convert::switch("on", on)?))
+    })
 }
 
 /// Has the system look after a silent peer, so that one that is gone is noticed.

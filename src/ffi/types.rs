@@ -10,7 +10,7 @@ use crate::deferred::queue::Queue;
 use crate::deferred::results::Results;
 use crate::deferred::triggers::Trigger;
 use crate::handles::Body;
-use crate::net::{addresses::Addresses, listener::Listener, transport::Transport};
+use crate::net::{addresses::Addresses, datagram::DatagramPort, listener::Listener, transport::Transport};
 use crate::reactor::{Reactor, scopes::Scope, simulation::Simulation, timers::DelayedCall, watch::Watcher};
 use std::ffi::{c_char, c_void};
 
@@ -33,6 +33,11 @@ pub struct lariat_trigger {
 
 /// A watched descriptor, until lariat_watcher_stop.
 pub struct lariat_watcher {
+    _private: [u8; 0],
+}
+
+/// A socket of datagrams, from when it is opened until it has told that it is stopped.
+pub struct lariat_datagram_port {
     _private: [u8; 0],
 }
 
@@ -349,6 +354,7 @@ handles! {
     lariat_delayed_call = DelayedCall;
     lariat_trigger = Trigger;
     lariat_watcher = Watcher;
+    lariat_datagram_port = DatagramPort;
     lariat_deferred = Deferred;
     lariat_failure = Failure;
     lariat_results = Results;

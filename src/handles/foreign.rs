@@ -80,17 +80,21 @@ pub type SlowFn = extern "C-unwind" fn(f64, Word, Word);
 /// `lariat_unhandled_fn`: failure, user data.
 pub type UnhandledFn = extern "C-unwind" fn(Word, Word);
 
-/// `lariat_connection_made_fn` and `lariat_half_closed_fn`: transport, self.
+/// `lariat_connection_made_fn` and `lariat_half_closed_fn`: transport, self; `lariat_datagram_port_fn`: port, self.
 pub type TransportFn = extern "C-unwind" fn(Word, Word);
-/// `lariat_data_received_fn`: transport, data, length, self.
+/// `lariat_data_received_fn`: transport, data, length, self; `lariat_datagram_batch_fn`: port, datagrams, count, self.
 pub type DataFn = extern "C-unwind" fn(Word, Word, usize, Word);
-/// `lariat_connection_lost_fn`: transport, reason, self.
+/// `lariat_connection_lost_fn` and `lariat_datagram_stopped_fn`: transport or port, reason, self.
 pub type LostFn = extern "C-unwind" fn(Word, Word, Word);
 /// `lariat_build_protocol_fn`: listener, transport, where self goes, user data; returns a status.
 pub type BuildFn = extern "C-unwind" fn(Word, Word, &mut Word, Word) -> i32;
 
 /// `lariat_resolver_fn`: reactor, name, family, answer, user data; returns a Deferred or null.
 pub type ResolverFn = extern "C-unwind" fn(Word, Word, i32, Word, Word) -> Word;
+/// `lariat_datagram_received_fn`: port, data, length, peer, self.
+pub type DatagramFn = extern "C-unwind" fn(Word, Word, usize, Word, Word);
+/// `lariat_datagram_failed_fn`: port, reason, peer, self.
+pub type DatagramFailedFn = extern "C-unwind" fn(Word, Word, Word, Word);
 
 /// A word with the function that frees it: dropping it frees, exactly once.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Sockets that were made elsewhere: inherited, passed, or the host's own.
 
+use super::datagram::{self, DatagramPort};
 use super::listener::{self, Build, Listener};
 use super::protocol::Protocol;
 use super::transport::{self, Transport, flag};
@@ -72,4 +73,14 @@ pub fn stream(reactor: ReactorItem, socket: Socket, protocol: Rc<Protocol>, this
     let prepared = transport.with_new_extra(|extra| extra.connecting = Some(done));
     prepared.and_then(|()| reading::watch(transport)).inspect_err(|_| attempt::forget(transport))?;
     Ok(transport)
+}
+
+/// Makes a datagram port of a socket of the host, which is the library's when this succeeds.
+pub fn datagrams(
+    reactor: ReactorItem,
+    socket: Socket,
+    protocol: Rc<dyn datagram::Protocol>,
+    this: Owned,
+) -> Result<Item<DatagramPort>> {
+    datagram::open(take(reactor, socket, Sort::Datagrams)?, protocol, this)
 }

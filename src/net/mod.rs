@@ -2,13 +2,16 @@
 //! the driver alone.
 //!
 //! `transport` is a connection and its state; `reading`, `writing` and `ending` are what happens to it. `listener` makes
-//! transports of what connects here, `attempt` and `connect` of what is connected to.
+//! transports of what connects here, `attempt` and `connect` of what is connected to. `datagram` is a port for datagrams.
 
 pub mod addresses;
 pub mod adopt;
 pub mod attempt;
 pub mod connect;
 mod connect_error;
+pub mod datagram;
+pub mod datagram_reading;
+pub mod datagram_writing;
 pub mod ending;
 pub mod endpoint;
 pub mod error;
@@ -16,6 +19,7 @@ pub mod host_resolver;
 pub mod inherited;
 pub mod listener;
 mod look_up_threads;
+pub mod multicast;
 mod names;
 pub mod open;
 pub mod options;
@@ -34,6 +38,7 @@ use crate::handles::{self, Body, Item, Kind, Word};
 use crate::platform::Socket;
 use crate::reactor::{Reactor, ReactorItem};
 use crate::status::{Result, Status};
+use datagram::DatagramPort;
 use listener::Listener;
 use out::Out;
 use std::cell::{Cell, RefCell};
@@ -59,6 +64,8 @@ pub struct Network {
     resolver: Cell<Word>,
     /// Calls of the host's resolver that have not returned.
     resolving: Cell<u32>,
+    /// What datagrams are received into; there once a port was opened.
+    space: datagram_reading::SharedSpace,
 }
 
 impl Body for Network {
@@ -69,6 +76,7 @@ impl Body for Network {
 
     fn end(network: Item<Self>) {
         network.buffer.take();
+        network.space.take();
         network.outs.take();
         network.current.set(Word::NULL);
         network.names.close();
@@ -119,10 +127,14 @@ impl Network {
 }
 
 fn ready(reactor: ReactorItem, ready: Ready) {
+    // One that ended earlier in the same batch is stale, or marked.
     if handles::is_of_kind(ready.key, Kind::Transport) {
-        // One that ended earlier in the same batch is stale, or marked.
         if let Ok(transport) = handles::get::<Transport>(ready.key) {
             transport::ready(reactor, transport, ready);
+        }
+    } else if handles::is_of_kind(ready.key, Kind::DatagramPort) {
+        if let Ok(port) = handles::get::<DatagramPort>(ready.key) {
+            datagram::ready(reactor, port, ready);
         }
     } else if let Ok(listener) = handles::get::<Listener>(ready.key) {
         listener::ready(reactor, listener);
@@ -130,8 +142,12 @@ fn ready(reactor: ReactorItem, ready: Ready) {
 }
 
 fn flush(_: ReactorItem, thing: Word) {
-    if let Ok(transport) = handles::get::<Transport>(thing) {
-        writing::flush_written(transport);
+    if handles::is_of_kind(thing, Kind::Transport) {
+        if let Ok(transport) = handles::get::<Transport>(thing) {
+            writing::flush_written(transport);
+        }
+    } else if let Ok(port) = handles::get::<DatagramPort>(thing) {
+        datagram::flush(port);
     }
 }
 
@@ -139,6 +155,10 @@ fn finish(_: ReactorItem, thing: Word) {
     if handles::is_of_kind(thing, Kind::Transport) {
         if let Ok(transport) = handles::get::<Transport>(thing) {
             ending::finish(transport);
+        }
+    } else if handles::is_of_kind(thing, Kind::DatagramPort) {
+        if let Ok(port) = handles::get::<DatagramPort>(thing) {
+            datagram::finish(port);
         }
     } else if let Ok(listener) = handles::get::<Listener>(thing) {
         listener::finish(listener);

@@ -4,6 +4,10 @@
 mod names;
 pub use names::{NameError, look_up};
 #[cfg(unix)]
+mod datagrams;
+#[cfg(unix)]
+pub use datagrams::*;
+#[cfg(unix)]
 mod sockets;
 #[cfg(unix)]
 pub use sockets::*;

@@ -1,7 +1,7 @@
 //! Sockets on Unix: what socket2 does not do.
 
 use super::Socket;
-use socket2::{Domain, Protocol, SockAddr, Type};
+use socket2::{Domain, Protocol, Type};
 use std::ffi::OsStr;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -35,7 +35,7 @@ pub fn close_socket(socket: Socket) {
     drop(unsafe { OwnedFd::from_raw_fd(socket) });
 }
 
-fn checked(result: isize) -> io::Result<usize> {
+pub(super) fn checked(result: isize) -> io::Result<usize> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as usize) }
 }
 
@@ -62,122 +62,25 @@ pub fn set_traffic_class(socket: Socket, value: u32) -> io::Result<()> {
     set_number(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, value)
 }
 
-fn set_number(socket: Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+pub(super) fn set_number(socket: Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the value is an int and lives for the call.
     let done = unsafe { libc::setsockopt(socket, level, name, (&raw const value).cast(), length) };
     checked(done as isize).map(drop)
 }
 
-/// Many datagrams of one peer in one call, where the kernel can.
-pub fn receive_segments(socket: Socket, on: bool) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    return set_number(socket, libc::SOL_UDP, libc::UDP_GRO, libc::c_int::from(on));
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = (socket, on);
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-/// Room for control messages: a few descriptors, or a number.
+/// Room for control messages: a few descriptors.
 #[repr(align(16))]
 struct Control([u8; 512]);
 
-fn message(name: Option<&mut libc::sockaddr_storage>, part: &mut libc::iovec, control: &mut Control) -> libc::msghdr {
+fn message(part: &mut libc::iovec, control: &mut Control) -> libc::msghdr {
     // SAFETY: a msghdr of zeroes is an empty one.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    if let Some(name) = name {
-        message.msg_namelen = size_of_val(name) as libc::socklen_t;
-        message.msg_name = std::ptr::from_mut(name).cast();
-    }
     message.msg_iov = part;
     message.msg_iovlen = 1;
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = size_of_val(&control.0) as _;
     message
-}
-
-/// Receives a datagram: its length, whether it was cut short, the size of its segments, its sender.
-pub fn receive_datagram(socket: Socket, buffer: &mut [u8]) -> io::Result<(usize, bool, usize, SockAddr)> {
-    // SAFETY: zeroes are an address of no family.
-    let mut name: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
-    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let mut control = Control([0; 512]);
-    let mut message = message(Some(&mut name), &mut part, &mut control);
-    // SAFETY: the message points to memory that lives for the call.
-    let length = checked(unsafe { libc::recvmsg(socket, &mut message, 0) })?;
-    let truncated = message.msg_flags & libc::MSG_TRUNC != 0;
-    let segment = segment_size(&message);
-    let name_length = message.msg_namelen;
-    // SAFETY: the kernel wrote so much of an address; none for an unnamed sender.
-    let peer = unsafe {
-        let ((), peer) = SockAddr::try_init(|storage, length| {
-            std::ptr::copy_nonoverlapping(&raw const name, storage.cast(), 1);
-            *length = name_length;
-            Ok(())
-        })?;
-        peer
-    };
-    Ok((length, truncated, segment, peer))
-}
-
-#[cfg(target_os = "linux")]
-fn segment_size(message: &libc::msghdr) -> usize {
-    // SAFETY: the kernel filled in the control messages of this header, which are walked as it says.
-    unsafe {
-        let mut at = libc::CMSG_FIRSTHDR(message);
-        while !at.is_null() {
-            if (*at).cmsg_level == libc::SOL_UDP && (*at).cmsg_type == libc::UDP_GRO {
-                return libc::CMSG_DATA(at).cast::<libc::c_int>().read_unaligned() as usize;
-            }
-            at = libc::CMSG_NXTHDR(message, at);
-        }
-    }
-    0
-}
-
-#[cfg(not(target_os = "linux"))]
-fn segment_size(_: &libc::msghdr) -> usize {
-    0
-}
-
-/// Sends a datagram; `segment` not 0: as several of this size.
-pub fn send_datagram(socket: Socket, data: &[u8], segment: usize, to: Option<&SockAddr>) -> io::Result<()> {
-    let mut part = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
-    let mut control = Control([0; 512]);
-    let mut message = message(None, &mut part, &mut control);
-    message.msg_controllen = 0;
-    if let Some(to) = to {
-        message.msg_name = to.as_ptr().cast_mut().cast();
-        message.msg_namelen = to.len();
-    }
-    if segment != 0 {
-        put_segment(&mut message, segment)?;
-    }
-    // SAFETY: the message points to memory that lives for the call and is not written.
-    checked(unsafe { libc::sendmsg(socket, &message, libc::MSG_NOSIGNAL) }).map(drop)
-}
-
-#[cfg(target_os = "linux")]
-fn put_segment(message: &mut libc::msghdr, segment: usize) -> io::Result<()> {
-    let segment = u16::try_from(segment).map_err(|_| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
-    let size = size_of::<u16>() as u32;
-    // SAFETY: the control memory has room for one message of this size, and is aligned for it.
-    unsafe {
-        message.msg_controllen = libc::CMSG_SPACE(size) as _;
-        let at = libc::CMSG_FIRSTHDR(message);
-        (*at).cmsg_level = libc::SOL_UDP;
-        (*at).cmsg_type = libc::UDP_SEGMENT;
-        (*at).cmsg_len = libc::CMSG_LEN(size) as _;
-        libc::CMSG_DATA(at).cast::<u16>().write_unaligned(segment);
-    }
-    Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn put_segment(_: &mut libc::msghdr, _: usize) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Sends a part of a file, without a signal for a peer that is gone.
@@ -199,7 +102,7 @@ pub fn send_file(socket: Socket, file: Socket, offset: u64, length: usize) -> io
 pub fn send_with_descriptor(socket: Socket, data: &[u8], descriptor: Socket) -> io::Result<usize> {
     let mut part = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
     let mut control = Control([0; 512]);
-    let mut message = message(None, &mut part, &mut control);
+    let mut message = message(&mut part, &mut control);
     let size = size_of::<libc::c_int>() as u32;
     // SAFETY: the control memory has room for one descriptor and is aligned; the message lives for the call.
     checked(unsafe {
@@ -217,7 +120,7 @@ pub fn send_with_descriptor(socket: Socket, data: &[u8], descriptor: Socket) -> 
 pub fn receive_with_descriptors(socket: Socket, buffer: &mut [u8], descriptors: &mut Vec<Socket>) -> io::Result<usize> {
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let mut control = Control([0; 512]);
-    let mut message = message(None, &mut part, &mut control);
+    let mut message = message(&mut part, &mut control);
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let flags = libc::MSG_CMSG_CLOEXEC;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -272,22 +175,22 @@ pub fn read_at(file: Socket, buffer: &mut [u8], offset: u64) -> io::Result<usize
     checked(unsafe { libc::pread(file, buffer.as_mut_ptr().cast(), buffer.len(), offset as libc::off_t) })
 }
 
-fn number_option(socket: Socket, name: libc::c_int) -> io::Result<libc::c_int> {
+pub(super) fn get_number(socket: Socket, level: libc::c_int, name: libc::c_int) -> io::Result<libc::c_int> {
     let mut value: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the value has room for an int, and is written at most so far.
-    let done = unsafe { libc::getsockopt(socket, libc::SOL_SOCKET, name, (&raw mut value).cast(), &mut length) };
+    let done = unsafe { libc::getsockopt(socket, level, name, (&raw mut value).cast(), &mut length) };
     checked(done as isize).map(|_| value)
 }
 
 /// Whether a descriptor is a stream socket, else one of datagrams; and whether it listens.
 pub fn socket_sort(socket: Socket) -> io::Result<(bool, bool)> {
-    let stream = match number_option(socket, libc::SO_TYPE)? {
+    let stream = match get_number(socket, libc::SOL_SOCKET, libc::SO_TYPE)? {
         libc::SOCK_STREAM => true,
         libc::SOCK_DGRAM => false,
         _ => return Err(io::Error::from_raw_os_error(libc::EPROTOTYPE)),
     };
-    Ok((stream, stream && number_option(socket, libc::SO_ACCEPTCONN)? != 0))
+    Ok((stream, stream && get_number(socket, libc::SOL_SOCKET, libc::SO_ACCEPTCONN)? != 0))
 }
 
 /// Has a descriptor not block, and not live on in a program that this one executes.

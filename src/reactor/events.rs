@@ -29,6 +29,12 @@ pub const READ_CONNECTION_LOST: i32 = 10;
 pub const WRITE_CONNECTION_LOST: i32 = 11;
 /// `LARIAT_EVENT_DATAGRAM_RECEIVED`
 pub const DATAGRAM_RECEIVED: i32 = 12;
+/// `LARIAT_EVENT_DATAGRAM_FAILED`
+pub const DATAGRAM_FAILED: i32 = 14;
+/// `LARIAT_EVENT_DATAGRAMS_DRAINED`
+pub const DATAGRAMS_DRAINED: i32 = 15;
+/// `LARIAT_EVENT_DATAGRAM_PORT_STOPPED`
+pub const DATAGRAM_PORT_STOPPED: i32 = 16;
 
 /// One event. What it owns lives until the next one is asked for.
 #[derive(Default)]
@@ -41,6 +47,7 @@ pub struct Event {
     pub source: Word,
     pub readiness: i32,
     pub data: Vec<u8>,
+    pub peer: Owned,
 }
 
 /// See the module.
@@ -66,6 +73,7 @@ pub struct Seen {
     pub readiness: i32,
     /// Where the data is, and how much.
     pub data: (Word, usize),
+    pub peer: Word,
 }
 
 /// Queues an event.
@@ -92,7 +100,11 @@ pub fn hold_if_full(reactor: ReactorItem, source: Word) -> bool {
     let full = reactor.events.queue.borrow().len() >= reactor.limits().events as usize;
     if full {
         reactor.events.full.set(true);
-        reactor.events.held.borrow_mut().push(source);
+        let mut held = reactor.events.held.borrow_mut();
+        // More may come to what is held already.
+        if !held.contains(&source) {
+            held.push(source);
+        }
     }
     full
 }
@@ -122,6 +134,7 @@ pub fn next(reactor: ReactorItem) -> Option<Seen> {
         source: event.source,
         readiness: event.readiness,
         data: (Word::new(event.data.as_ptr()), event.data.len()),
+        peer: event.peer.word(),
     };
     *reactor.events.taken.borrow_mut() = Some(event);
     Some(seen)

@@ -10,6 +10,8 @@ pub fn header(text: &str, frame: &str, source: &Source) -> String {
     let text = text.replace("self_", "self");
     let (head, body) = text.split_once(frame).expect("the text of after_includes");
     let body = body.replace("#ifdef __cplusplus\nextern \"C\" {\n#endif // __cplusplus\n", "");
+    // A word that Rust keeps for itself.
+    let body = body.replace("*self_", "*self");
     let (body, _) = body.split_once("#ifdef __cplusplus\n}").expect("the end of extern \"C\"");
     let mut items = items::parse(body);
     items.retain(|item| source.place(&item.name).is_some());
