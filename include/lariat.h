@@ -500,10 +500,10 @@ LARIAT_API lariat_status lariat_address_parse(lariat_address *address, const cha
 /* Writes an address as the endpoint that leads there: udp://127.0.0.1:53, udp://[::1]:53, unix-datagram:///run/x.
  *
  * address   as it was received, parsed or filled in.
- * text      written: ended by NUL, and cut short if there is no room; may be NULL if capacity is 0.
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
  * capacity  how many bytes text has.
  * length    written: how many bytes there are, without the NUL; may be NULL.
- * errors    LARIAT_ERR_INVALID_ARGUMENT when it is no address.
+ * errors    LARIAT_ERR_TOO_LONG when there was not enough room; LARIAT_ERR_INVALID_ARGUMENT when it is no address.
  * thread    any. */
 LARIAT_API lariat_status lariat_address_format(const lariat_address *address, char *text, size_t capacity,
                                                size_t *length);
@@ -1886,10 +1886,10 @@ LARIAT_API int32_t lariat_datagram_port_number(lariat_datagram_port *port);
 
 /* Tells where a port is, as an endpoint: udp://127.0.0.1:4000.
  *
- * text      written: ended by NUL, and cut short if there is no room; may be NULL if capacity is 0.
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
  * capacity  how many bytes text has.
  * length    written: how many bytes there are, without the NUL; may be NULL.
- * errors    LARIAT_ERR_CLOSED.
+ * errors    LARIAT_ERR_TOO_LONG when there was not enough room; LARIAT_ERR_CLOSED.
  * thread    the reactor's.
  * Twisted   IListeningPort.getHost. */
 LARIAT_API lariat_status lariat_datagram_port_address(lariat_datagram_port *port, char *text, size_t capacity,

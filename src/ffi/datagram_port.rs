@@ -157,10 +157,10 @@ pub extern "C" fn lariat_datagram_port_number(port: *mut lariat_datagram_port) -
 
 /// Tells where a port is, as an endpoint: udp://127.0.0.1:4000.
 ///
-/// text      written: ended by NUL, and cut short if there is no room; may be NULL if capacity is 0.
+/// text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
 /// capacity  how many bytes text has.
 /// length    written: how many bytes there are, without the NUL; may be NULL.
-/// errors    LARIAT_ERR_CLOSED.
+/// errors    LARIAT_ERR_TOO_LONG when there was not enough room; LARIAT_ERR_CLOSED.
 /// thread    the reactor's.
 /// Twisted   IListeningPort.getHost.
 #[unsafe(no_mangle)]
