@@ -14,7 +14,7 @@ enum {
 };
 
 /* Every server reads into one such buffer where its library lets it. */
-static uint8_t received[BLOCK];
+static uint8_t received[BLOCK] __attribute__((unused));
 
 static uint8_t burst[BURST][MESSAGE];
 

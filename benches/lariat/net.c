@@ -41,7 +41,7 @@ static void on_datagram(lariat_datagram_port *port, const uint8_t *data, size_t 
 /* What came together goes back together. */
 static void on_batch(lariat_datagram_port *port, const lariat_datagram *datagrams, size_t count, void *self) {
     (void)self;
-    OK(lariat_datagram_port_send_batch(port, datagrams, count));
+    OK(lariat_datagram_port_send_batch(port, datagrams, count, NULL));
 }
 
 static void serve_datagrams(const char *endpoint, const lariat_datagram_protocol *protocol) {
