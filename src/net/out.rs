@@ -125,6 +125,17 @@ impl Out {
         Ok(())
     }
 
+    /// What waits, if it is bytes in one piece, of which none has gone out yet.
+    #[inline(always)]
+    pub fn in_one_piece(&self) -> Option<&[u8]> {
+        match self.parts.front() {
+            Some(Part::Bytes(bytes)) if self.offset == 0 && self.parts.len() == 1 && bytes.capacity() <= CHUNK => {
+                Some(bytes)
+            }
+            _ => None,
+        }
+    }
+
     /// The same of bytes in one piece, which most writes are.
     #[inline]
     fn send_one<S: Sockets + ?Sized>(&mut self, sockets: &S, socket: Socket, most: usize) -> Option<io::Result<Sent>> {
@@ -244,7 +255,8 @@ impl Out {
     }
 
     /// So many bytes of what is here are written; what is more was given beside.
-    fn advance(&mut self, mut sent: usize) {
+    #[inline]
+    pub fn advance(&mut self, mut sent: usize) {
         while let (count, Some(Part::Bytes(bytes))) = (self.parts.len(), self.parts.front_mut()) {
             let left = bytes.len() - self.offset;
             if sent < left {
