@@ -140,7 +140,7 @@ impl Fresh {
     }
 
     fn of_host(reactor: ReactorItem, socket: Socket) -> Self {
-        Self { is_hosts: true, ..Self::new(reactor, socket) }
+        Self { reactor, socket: Some(socket), is_hosts: true }
     }
 
     fn socket(&self) -> Socket {
