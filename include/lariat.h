@@ -1501,7 +1501,7 @@ LARIAT_API lariat_status lariat_transport_set_no_delay(lariat_transport *transpo
  * idle      seconds of silence before it does, at least 1; 0: never (default).
  * interval  seconds between two probes; 0: as the system has it.
  * count     probes without an answer after which the connection is lost; 0: as the system has it.
- * errors    LARIAT_ERR_OS for what is no TCP connection.
+ * errors    LARIAT_ERR_OS or LARIAT_ERR_NOT_SUPPORTED for what is no TCP connection.
  * thread    the reactor's.
  * Twisted   ITCPTransport.setTcpKeepAlive. */
 LARIAT_API lariat_status lariat_transport_set_keep_alive(lariat_transport *transport, double idle, double interval,

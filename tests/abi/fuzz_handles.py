@@ -53,10 +53,10 @@ MAY_BE_NULL = {
     ("lariat_deferred_add_callbacks_full", "errback"),
     ("lariat_reactor_listen", "build_protocol"),
     ("lariat_reactor_listen_full", "build_protocol"),
-    ("lariat_reactor_adopt_listener", "build_protocol"),
-    ("lariat_reactor_adopt_listener_full", "build_protocol"),
 }
-NULL_NOT_SAID = {("lariat_deferred_new_with_canceller", "canceller")}
+# The same, where the answer may be about something else: what is adopted here is no listener.
+NULL_NOT_SAID = {("lariat_deferred_new_with_canceller", "canceller"), ("lariat_reactor_adopt_listener", "build_protocol"),
+                 ("lariat_reactor_adopt_listener_full", "build_protocol")}
 
 CALLBACKS = {
     "lariat_call_fn": "quiet_call",
@@ -122,7 +122,7 @@ def integers(function, name, kind):
     if name == "struct_size":
         yield from ((each, BAD) for each in ("0", "1", "3"))
         yield ("4096", ANY)
-    elif name in ELEMENTS:
+    elif name in ELEMENTS and kind == "size_t":
         yield from ((each, BAD) for each in ("SIZE_MAX", "SIZE_MAX / 2", "SIZE_MAX / 8 + 1"))
         yield ("0", ANY)
     else:
