@@ -421,6 +421,21 @@ static inline void call_without_callback(const export *one, int at) {
     world_end(one->name, made.adopted);
 }
 
+/* Of what must be given, and is no handle. */
+static inline void call_without(const export *one, int at) {
+    static call made;
+    char words[160];
+    world_new();
+    call_new(&made, one);
+    made.values[at].pointer = NULL;
+    /* Without its protocol nobody knows how self is freed. */
+    for (int i = 0; one->parameters[at].role == ROLE_PROTOCOL && i < one->count; i++)
+        if (made.owned[i]) token_free(made.owned[i]);
+    snprintf(words, sizeof words, "NULL for %s", one->parameters[at].name);
+    call_make(one, &made, exactly(LARIAT_ERR_INVALID_ARGUMENT), words);
+    world_end(one->name, made.adopted);
+}
+
 static inline void call_plainly(const export *one) {
     static call made;
     world_new();
@@ -447,6 +462,8 @@ static inline void fuzz(const export *one) {
                 call_with_number(one, at, given);
             }
             if (each->role == ROLE_CALLBACK) call_without_callback(one, at);
+            if (each->role == ROLE_PROTOCOL || each->role == ROLE_PRODUCER || each->role == ROLE_BYTES || each->role == ROLE_PARTS)
+                call_without(one, at);
         }
     }
     worlds_end();
