@@ -1104,7 +1104,8 @@ LARIAT_API lariat_listener *lariat_reactor_listen_event(lariat_reactor *reactor,
  * build_protocol  as for lariat_reactor_listen.
  * user_data       may be NULL; passed through.
  * returns         as lariat_reactor_listen does.
- * errors          LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else.
+ * errors          LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else; LARIAT_ERR_OS for one that is
+ *                 not open.
  * thread          the reactor's.
  * Twisted         IReactorSocket.adoptStreamPort. */
 LARIAT_API lariat_listener *lariat_reactor_adopt_listener(lariat_reactor *reactor, lariat_socket fd,

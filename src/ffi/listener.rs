@@ -113,7 +113,8 @@ pub extern "C" fn lariat_reactor_listen_event(
 /// build_protocol  as for lariat_reactor_listen.
 /// user_data       may be NULL; passed through.
 /// returns         as lariat_reactor_listen does.
-/// errors          LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else.
+/// errors          LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else; LARIAT_ERR_OS for one that is
+///                 not open.
 /// thread          the reactor's.
 /// Twisted         IReactorSocket.adoptStreamPort.
 #[unsafe(no_mangle)]
