@@ -106,7 +106,7 @@ fn ready(reactor: ReactorItem, ready: Ready) {
             transport::ready(reactor, transport, ready);
         }
     } else if let Ok(listener) = handles::get::<Listener>(ready.key) {
-        listener::ready(reactor, listener);
+        listener::ready(reactor, listener, ready);
     }
 }
 
