@@ -78,7 +78,14 @@ fn with<R>(transport: Item<Transport>, which: impl FnOnce(&mut Rates) -> R) -> O
 
 /// How much of `room` may be read now; at least one byte, since nothing read would mean an end.
 pub(super) fn may_read(transport: Item<Transport>, room: usize) -> usize {
-    let level = with(transport, |rates| if rates.read.rate > 0.0 { rates.read.level as usize } else { room });
+    let now = transport.root().read_clock();
+    let level = with(transport, |rates| {
+        if rates.read.rate <= 0.0 {
+            return room;
+        }
+        rates.read.fill(now);
+        rates.read.level as usize
+    });
     level.unwrap_or(room).clamp(1, room)
 }
 
