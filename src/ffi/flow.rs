@@ -195,7 +195,7 @@ pub extern "C" fn lariat_transport_set_no_delay(transport: *mut lariat_transport
 /// idle      seconds of silence before it does, at least 1; 0: never (default).
 /// interval  seconds between two probes; 0: as the system has it.
 /// count     probes without an answer after which the connection is lost; 0: as the system has it.
-/// errors    LARIAT_ERR_OS for what is no TCP connection.
+/// errors    LARIAT_ERR_OS or LARIAT_ERR_NOT_SUPPORTED for what is no TCP connection.
 /// thread    the reactor's.
 /// Twisted   ITCPTransport.setTcpKeepAlive.
 #[unsafe(no_mangle)]

@@ -16,11 +16,11 @@ use std::rc::Rc;
 
 /// Listens at an endpoint, and makes a transport of each connection that comes.
 ///
-/// endpoint        where: "tcp://127.0.0.1:80", "tcp://[::1]:0" (the system picks the port), with * as host all
-///                 addresses, IPv6 and IPv4; "unix:///run/x.sock", "unix-abstract://name", "systemd://name" (a socket
-///                 that systemd has opened); options follow a ?, with & between them: backlog=1024, reuse_port=1,
-///                 only_v6=1, no_delay=0, mode=660 (of a Unix socket's file). The file of a Unix socket that nobody
-///                 listens at any more is replaced, and removed with the listener.
+/// endpoint        where: "tcp://127.0.0.1:80", "tcp://[::1]:0" (the system picks the port), "unix:///run/x.sock",
+///                 "unix-abstract://name", "systemd://name" (a socket that systemd has opened); * for the host of
+///                 tcp:// stands for all addresses, IPv6 and IPv4. Options follow a ?, with & between them:
+///                 backlog=1024, reuse_port=1, only_v6=1, no_delay=0, mode=660 (of a Unix socket's file). The file of
+///                 a Unix socket that nobody listens at any more is replaced, and removed with the listener.
 /// protocol        copied.
 /// build_protocol  makes the self of each connection's protocol; may be NULL: self is user_data, and free_self is not
 ///                 called.
@@ -113,7 +113,8 @@ pub extern "C" fn lariat_reactor_listen_event(
 /// build_protocol  as for lariat_reactor_listen.
 /// user_data       may be NULL; passed through.
 /// returns         as lariat_reactor_listen does.
-/// errors          LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else.
+/// errors          LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else; LARIAT_ERR_OS for one that is
+///                 not open.
 /// thread          the reactor's.
 /// Twisted         IReactorSocket.adoptStreamPort.
 #[unsafe(no_mangle)]

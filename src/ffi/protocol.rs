@@ -83,8 +83,8 @@ pub(super) fn read(protocol: *const lariat_protocol) -> Result<Protocol> {
 
 /// Refuses what this version does not know.
 pub(super) fn check(protocol: *const lariat_protocol) -> Result {
-    structs::check_tail("protocol", protocol)?;
     let pull = structs::read("protocol", protocol)?.pull;
+    structs::check_tail("protocol", protocol)?;
     if matches!(pull, 0 | 1) {
         Ok(())
     } else {

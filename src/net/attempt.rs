@@ -3,7 +3,7 @@
 use super::endpoint::Options;
 use super::protocol::Protocol;
 use super::transport::{self, Transport, flag};
-use super::{Fresh, ending, reading};
+use super::{Fresh, ending, reading, writing};
 use crate::driver::sockets::{Carries, SocketOption};
 use crate::driver::{Address, Ready};
 use crate::handles::{Item, Owned, Word};
@@ -127,6 +127,7 @@ pub fn establish(transport: Item<Transport>, protocol: Rc<Protocol>, this: Owned
     transport.tell(|protocol| protocol.connection_made, events::CONNECTION_MADE);
     if !transport.has(flag::LOST) {
         reading::resume_if_possible(transport);
+        writing::note_early(transport);
     }
 }
 

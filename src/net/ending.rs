@@ -140,6 +140,9 @@ pub(super) fn finish(transport: Item<Transport>) {
     let reason = failure::owned(transport.reason.replace(Word::NULL));
     fail_files(transport, reason.word());
     let extra = transport.take_extra();
+    if let Some(rates) = extra.as_ref().and_then(|extra| extra.rates.as_ref()) {
+        rates.forget();
+    }
     if let Some(producer) = extra.as_ref().and_then(|extra| extra.producer.as_ref()) {
         producer::tell_stop(transport, producer);
     }

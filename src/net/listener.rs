@@ -75,6 +75,8 @@ pub struct Listener {
     paused: Cell<bool>,
     /// There may be a connection that waits.
     readable: Cell<bool>,
+    /// It is on the list of readiness to be reported again.
+    again: Cell<bool>,
     /// Descriptors had run out, and a timer is set.
     short: Cell<bool>,
     no_delay: Cell<bool>,
@@ -182,6 +184,7 @@ pub(super) fn adopt(
     listener.most_by_peer.set(0);
     listener.paused.set(false);
     listener.readable.set(false);
+    listener.again.set(false);
     listener.short.set(false);
     Ok(listener)
 }
@@ -193,8 +196,16 @@ pub(super) fn has_family(reactor: ReactorItem, family: crate::driver::Family) ->
 }
 
 /// Something waits to be accepted.
-pub(super) fn ready(reactor: ReactorItem, listener: Item<Listener>) {
-    listener.readable.set(true);
+pub(super) fn ready(reactor: ReactorItem, listener: Item<Listener>, ready: Ready) {
+    if ready.readiness.is_empty() {
+        listener.again.set(false);
+    } else {
+        listener.readable.set(true);
+        if listener.again.get() {
+            // It is on the list: once a turn.
+            return;
+        }
+    }
     let mut batch = BATCH;
     while listener.open.get() && listener.readable.get() && !listener.paused.get() && !is_full(listener) {
         if batch == 0 {
@@ -213,10 +224,12 @@ fn is_full(listener: Item<Listener>) -> bool {
     listener.most.get() != 0 && listener.connections.get() >= listener.most.get()
 }
 
-/// Those that wait are not left alone: they are looked at in the next turn.
+/// Those that wait are not left alone: they are looked at in the next turn, by a readiness for nothing.
 fn again(listener: Item<Listener>) {
-    let readiness = Readiness { readable: true, writable: false };
-    listener.root().ready_again(Ready { key: listener.word(), readiness, ended: false });
+    if !listener.again.replace(true) {
+        let ready = Ready { key: listener.word(), readiness: Readiness::default(), ended: false };
+        listener.root().ready_again(ready);
+    }
 }
 
 fn resume_if_possible(listener: Item<Listener>) {

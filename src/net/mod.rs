@@ -137,7 +137,7 @@ fn ready(reactor: ReactorItem, ready: Ready) {
             datagram::ready(reactor, port, ready);
         }
     } else if let Ok(listener) = handles::get::<Listener>(ready.key) {
-        listener::ready(reactor, listener);
+        listener::ready(reactor, listener, ready);
     }
 }
 

@@ -84,12 +84,11 @@ fn allowed(transport: Item<Transport>, room: usize) -> usize {
     if transport.has(flag::RATED) { super::rate::may_read(transport, room) } else { room }
 }
 
-/// Has the transport read on in the next turn.
+/// Has the transport read on in the next turn: by a readiness for nothing, which tells it from an edge.
 pub(super) fn again(reactor: ReactorItem, transport: Item<Transport>) {
     if !transport.has(flag::AGAIN) {
         transport.set(flag::AGAIN);
-        let readiness = Readiness { readable: true, writable: false };
-        reactor.ready_again(Ready { key: transport.word(), readiness, ended: false });
+        reactor.ready_again(Ready { key: transport.word(), readiness: Readiness::default(), ended: false });
     }
 }
 

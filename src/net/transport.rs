@@ -229,9 +229,16 @@ pub(super) fn ready(reactor: ReactorItem, transport: Item<Transport>, ready: Rea
         transport.clear(flag::FULL);
         writing::flush(transport);
     }
+    let is_again = ready.readiness.is_empty();
+    if is_again {
+        transport.clear(flag::AGAIN);
+    }
     if ready.readiness.readable {
         transport.set(flag::READABLE);
-        transport.clear(flag::AGAIN | flag::HELD);
+        transport.clear(flag::HELD);
+    }
+    // One that is on the list reads when its turn comes, once a turn.
+    if is_again || (ready.readiness.readable && !transport.has(flag::AGAIN)) {
         reading::read(reactor, network, transport);
     }
     network.current.set(outer);

@@ -176,6 +176,14 @@ pub(super) fn note_written(transport: Item<Transport>) {
     }
 }
 
+/// What was written, or asked for, before the connection was there: an adopted one can be used at once.
+pub(super) fn note_early(transport: Item<Transport>) {
+    let asked = transport.has(flag::LOSING | flag::LOSING_WRITE | flag::CONTROLLED);
+    if asked || with_out(transport, |_| ()).is_some() {
+        note_written(transport);
+    }
+}
+
 /// Sends what was written since.
 pub(super) fn flush_written(transport: Item<Transport>) {
     transport.clear(flag::WRITTEN);
