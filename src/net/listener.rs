@@ -1,5 +1,6 @@
 //! Listeners: they make transports of what connects.
 
+use super::endpoint::Options;
 use super::protocol::Protocol;
 use super::transport::{self, Transport, flag};
 use super::unix_path::BoundPath;
@@ -8,7 +9,7 @@ use super::was_interrupted;
 use super::{Fresh, attempt, error, reading, would_block};
 use crate::deferred::{Deferred, DeferredItem, chain};
 use crate::driver::sockets::{Carries, SocketOption};
-use crate::driver::{Address, Readiness, Ready};
+use crate::driver::{Address, Driver, Readiness, Ready};
 use crate::handles::{self, Body, BuildFn, Item, Kind, Owned, Word};
 use crate::platform::Socket;
 use crate::reactor::{Reactor, ReactorItem, hooks, scopes, timers};
@@ -29,23 +30,15 @@ const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 
 /// How a listener is made.
 #[derive(Clone, Copy)]
-pub struct How {
+pub struct How<'a> {
     /// Connections that wait at most.
     pub backlog: i32,
     /// Several may listen at one address, and share what connects.
     pub reuse_port: bool,
     /// Of an IPv6 address: no IPv4.
     pub only_v6: bool,
-    /// Small pieces are sent at once.
-    pub no_delay: bool,
-    /// The permissions of a Unix socket's path.
-    pub mode: Option<u32>,
-}
-
-impl Default for How {
-    fn default() -> Self {
-        Self { backlog: 1024, reuse_port: false, only_v6: false, no_delay: true, mode: None }
-    }
+    /// What else the endpoint says.
+    pub options: &'a Options,
 }
 
 /// What makes the self of a new connection's protocol.
@@ -98,7 +91,7 @@ impl Body for Listener {
 pub fn listen(
     reactor: ReactorItem,
     address: &Address,
-    how: How,
+    how: How<'_>,
     protocol: Rc<Protocol>,
     build: Build,
 ) -> Result<Item<Listener>> {
@@ -112,7 +105,7 @@ pub fn listen(
     let listening = fresh.with(|driver, socket| driver.listen(socket, how.backlog));
     listening.map_err(|why| error::refused(what(), &why))?;
     let listener = adopt(reactor, fresh, protocol, build)?;
-    listener.no_delay.set(how.no_delay && address.ip().is_some());
+    listener.no_delay.set(how.options.no_delay && address.ip().is_some());
     *listener.path.borrow_mut() = path;
     Ok(listener)
 }
@@ -131,13 +124,14 @@ impl From<io::Error> for Trouble {
 fn bound(
     reactor: ReactorItem,
     address: &Address,
-    how: How,
+    how: How<'_>,
     path: &mut Option<BoundPath>,
 ) -> std::result::Result<Fresh, Trouble> {
     let open = || reactor.with_driver(|driver| driver.open(address.family(), Carries::Stream));
     let fresh = Fresh::new(reactor, open()?);
     if let Address::Unix(unix) = address {
-        *path = BoundPath::bind(&fresh, unix, how.mode).map_err(Trouble::Said)?;
+        fresh.with(|driver, socket| set_inherited(driver, socket, how.options, false))?;
+        *path = BoundPath::bind(&fresh, unix, how.options.mode).map_err(Trouble::Said)?;
         return Ok(fresh);
     }
     fresh.with(|driver, socket| {
@@ -148,13 +142,15 @@ fn bound(
         if matches!(address, Address::Ip(std::net::SocketAddr::V6(_))) {
             driver.set(socket, SocketOption::OnlyV6(how.only_v6))?;
         }
-        // What is accepted inherits it, which saves a call for each connection.
-        if how.no_delay {
-            driver.set(socket, SocketOption::NoDelay(true))?;
-        }
+        set_inherited(driver, socket, how.options, true)?;
         driver.bind(socket, address)
     })?;
     Ok(fresh)
+}
+
+/// What is accepted inherits it, which saves a call for each connection.
+fn set_inherited(driver: &dyn Driver, socket: Socket, options: &Options, is_ip: bool) -> io::Result<()> {
+    options.of_stream(is_ip).try_for_each(|option| driver.set(socket, option))
 }
 
 /// Accepts at a socket that listens already.

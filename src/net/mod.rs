@@ -3,6 +3,7 @@
 //!
 //! `transport` is a connection and its state; `reading`, `writing` and `ending` are what happens to it. `listener` makes
 //! transports of what connects here, `attempt` and `connect` of what is connected to. `datagram` is a port for datagrams.
+//! An `endpoint` says where, and `resolver` looks its name up: by `host_resolver`, or by `names` on `look_up_threads`.
 
 pub mod addresses;
 pub mod adopt;

@@ -11,6 +11,9 @@ use crate::status::{Result, Status};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 
+/// Connections that wait to be accepted, unless the endpoint says otherwise.
+const BACKLOG: i32 = 1024;
+
 /// Listens where an endpoint says.
 pub fn listen(reactor: ReactorItem, endpoint: &[u8], protocol: Rc<Protocol>, build: Build) -> Result<Item<Listener>> {
     let Endpoint { place, options } = endpoint::parse(endpoint, Purpose::Listen)?;
@@ -42,14 +45,12 @@ fn inherited(which: &Inherited) -> Result<crate::platform::Socket> {
     inherited::take(which)
 }
 
-fn how(options: &Options) -> How {
-    let defaults = How::default();
+fn how(options: &Options) -> How<'_> {
     How {
-        backlog: options.backlog.unwrap_or(defaults.backlog),
+        backlog: options.backlog.unwrap_or(BACKLOG),
         reuse_port: options.reuse_port,
         only_v6: options.only_v6.unwrap_or(true),
-        no_delay: options.no_delay,
-        mode: options.mode,
+        options,
     }
 }
 

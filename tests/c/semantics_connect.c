@@ -150,6 +150,7 @@ TEST(s29_a_simulated_host_that_refuses_or_is_not_there) {
 #ifdef __linux__
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -236,6 +237,44 @@ TEST(s28_what_fails_at_once_is_told_later) {
     TURN_UNTIL(reactor, noted("connected"));
     CHECK_NOTES("connected!ADDRESS_NOT_AVAILABLE");
     CHECK_STR(message, "connecting to 127.1.2.3:1: Cannot assign requested address (os error 99)");
+    reactor_done(reactor);
+}
+
+static int option_of(int fd, int level, int option) {
+    int value = -1;
+    socklen_t length = sizeof value;
+    CHECK_INT(getsockopt(fd, level, option, &value, &length), 0);
+    return value;
+}
+
+/* Both ends, the accepted one by way of its listener. */
+TEST(s28_an_endpoint_says_how_its_socket_is) {
+    static const char options[] = "?keep_alive=59.5&time_to_live=9&type_of_service=8&no_delay=0&receive_buffer=20000";
+    char endpoint[256];
+    int connected = 0;
+    lariat_protocol protocol;
+    lariat_reactor *reactor = real_reactor();
+    snprintf(endpoint, sizeof endpoint, "tcp://127.1.2.1:0%s", options);
+    CHECK_OK(lariat_protocol_init(&protocol, sizeof protocol));
+    lariat_listener *listener = lariat_reactor_listen(reactor, endpoint, &protocol, NULL, NULL);
+    note_connecting(reactor, "127.1.2.1", lariat_listener_port(listener), options);
+    TURN_UNTIL(reactor, noted("connected") && lariat_listener_connections(listener) == 1);
+    CHECK_NOTES("made:127.1.2.1 connected");
+    for (int fd = 0; fd < 64; fd++) {
+        struct sockaddr_in peer;
+        socklen_t length = sizeof peer;
+        if (getpeername(fd, (struct sockaddr *)&peer, &length) != 0 || peer.sin_family != AF_INET) continue;
+        connected++;
+        CHECK_INT(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+        CHECK_INT(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+        CHECK_INT(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+        CHECK_INT(option_of(fd, IPPROTO_IP, IP_TTL), 9);
+        CHECK_INT(option_of(fd, IPPROTO_IP, IP_TOS), 8);
+        CHECK_INT(option_of(fd, SOL_SOCKET, SO_RCVBUF), 40000); /* the system doubles it */
+    }
+    CHECK_INT(connected, 2);
+    end_both(reactor, listener);
+    CHECK_NOTES("lost!CONNECTION_ABORTED");
     reactor_done(reactor);
 }
 

@@ -80,14 +80,12 @@ const IP: Form = Form::Ip(None);
 const IP_LISTEN: u32 = of(IP, Purpose::Listen);
 const IP_CONNECT: u32 = of(IP, Purpose::Connect);
 const IP_DATAGRAMS: u32 = of(IP, Purpose::Datagrams);
-const LISTEN: u32 = IP_LISTEN
-    | of(Form::Path, Purpose::Listen)
-    | of(Form::Abstract, Purpose::Listen)
-    | of(Form::Inherited, Purpose::Listen);
+const LISTEN: u32 = IP_LISTEN | of(Form::Path, Purpose::Listen) | of(Form::Abstract, Purpose::Listen);
 const CONNECT: u32 = IP_CONNECT | of(Form::Path, Purpose::Connect) | of(Form::Abstract, Purpose::Connect);
-const TCP: u32 = IP_LISTEN | IP_CONNECT | of(Form::Inherited, Purpose::Listen);
+const TCP: u32 = IP_LISTEN | IP_CONNECT;
 const FILE: u32 = of(Form::Path, Purpose::Listen) | of(Form::Path, Purpose::Datagrams);
-const ALL: u32 = u32::MAX;
+/// What is inherited was set up by whoever opened it.
+const ALL: u32 = !(of(Form::Inherited, Purpose::Listen) | of(Form::Inherited, Purpose::Datagrams));
 
 const OPTIONS: [(&str, u32); 15] = [
     ("backlog", LISTEN),
