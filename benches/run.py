@@ -14,14 +14,21 @@
 - The debts of laziness are paid inside the measurement: after timers_cancel and timer_reset the loop runs on until every
   deadline that was ever set has passed (sleeping costs no CPU time).
 - wake pins its two threads to two processors: on one of them it would measure a task switch.
+- echo_*, churn, idle and udp_* are servers (net_* in peers, net.c in lariat) that measure nothing: net_client.c starts those of all
+  implementations, loads them by turns, slice by slice, and reads their clocks and memory from outside. It says what an operation
+  is. A run here is a run of it. *_calls are system calls a message, start-up not counted, by one run under strace, if there is one.
 
 Standard library only. Exits 1 if a program fails to build, run or count, 0 otherwise: a missed goal is a figure, not an error.
 """
 import argparse
 import json
+import re
+import shlex
+import shutil
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 BENCHES = Path(__file__).resolve().parent
@@ -47,7 +54,19 @@ PROGRAMS = [
     ("cpp-chain", CXX, "peers/cpp_chain.cpp", [], "functional"),
     ("cpp-chain-reserved", [*CXX, "-DRESERVE=3"], "peers/cpp_chain.cpp", [], "functional"),
 ]
-IMPLS = list(dict.fromkeys(program[0] for program in PROGRAMS))
+# The same of the servers; the client of them all.
+SERVERS = [
+    ("lariat", LARIAT, "lariat/net.c", ["-llariat"], "lariat.h"),
+    ("raw", C, "peers/net_raw.c", [], "sys/epoll.h"),
+    ("libev", [*C, "-Wno-strict-aliasing"], "peers/net_libev.c", ["-lev"], "ev.h"),
+    ("libevent", C, "peers/net_libevent.c", ["-levent"], "event2/event.h"),
+    ("bufferevent", C, "peers/net_bufferevent.c", ["-levent"], "event2/bufferevent.h"),
+    ("libuv", C, "peers/net_libuv.c", ["-luv"], "uv.h"),
+    ("libuv-write", [*C, "-DALWAYS_UV_WRITE"], "peers/net_libuv.c", ["-luv"], "uv.h"),
+    ("asio", CXX, "peers/net_asio.cpp", ["-pthread"], "asio.hpp"),
+]
+CLIENT = OUT / "net_client"
+IMPLS = list(dict.fromkeys(program[0] for program in PROGRAMS + SERVERS))
 BEST = "the best peer"
 LIMIT = "raw"
 
@@ -65,27 +84,44 @@ GOALS = {
     "deferred": (0.5, "cpp-chain", 22),
     "memory_timer": (64, None, None),
     "memory_deferred": (192, None, None),
+    "echo_1x64": (1.0, BEST, None),
+    "echo_64x1k": (1.05, LIMIT, None),
+    "echo_burst": (1.2, LIMIT, None),
+    "echo_stream": (1.08, LIMIT, None),
+    "churn": (1.0, BEST, None),
+    "idle": (192, None, 128),
+    "udp_echo": (1.0, BEST, None),
+    "udp_gso": (1.3, LIMIT, None),
+    "echo_1x64_calls": (3, None, None),
+    "echo_64x1k_calls": (3, None, None),
 }
+# Of a server and net_client.
+NET = {"echo_1x64", "echo_64x1k", "echo_burst", "echo_stream", "churn", "idle", "udp_echo", "udp_gso"}
+# By strace: of which workload, and by whom.
+SYSTEM_CALLS = {"echo_1x64_calls": "echo_1x64", "echo_64x1k_calls": "echo_64x1k"}
+COUNTED_IMPLS = ("lariat", LIMIT)
+COUNTED_OPERATIONS = 3000
 # Where the kernel decides, a difference within the run's own spread is none.
-KERNEL_DECIDES = {"wake"}
+KERNEL_DECIDES = {"wake", "echo_1x64", "echo_64x1k", "echo_stream", "udp_echo"}
 
 
-def build(wanted):
-    """{impl: {workload: program}} of what is installed, [why one is left out], [what failed]."""
+def build(impls, workloads):
+    """{impl: {workload: program}} of what is installed, {what is left out: why}, [what failed]."""
     OUT.mkdir(parents=True, exist_ok=True)
+    of_net = {workload for workload in workloads if workload in NET or workload in SYSTEM_CALLS}
+    wanted = (PROGRAMS if set(workloads) - of_net else []) + (SERVERS if of_net else [])
     programs, left_out, failed = {}, {}, []
-    for impl, compiler, source, libraries, header in PROGRAMS:
-        if impl not in wanted or impl in left_out:
+    if of_net and not compiled(C, CLIENT, "net_client.c", []):
+        return {}, {}, ["net_client.c does not build"]
+    for impl, compiler, source, libraries, header in wanted:
+        if impl not in impls or impl in left_out:
             continue
         reason = missing(compiler, libraries, header)
         if reason:
             left_out[impl] = reason
             continue
         program = OUT / f"{impl}-{Path(source).stem}"
-        made = subprocess.run([*compiler, "-o", program, BENCHES / source, *libraries], capture_output=True, text=True)
-        if made.stderr:
-            print(made.stderr, file=sys.stderr)
-        if made.returncode != 0:
+        if not compiled(compiler, program, source, libraries):
             failed.append(f"{impl}: {source} does not build")
             continue
         listed = subprocess.run([program], capture_output=True, text=True, timeout=SECONDS_A_PROGRAM)
@@ -94,6 +130,14 @@ def build(wanted):
             continue
         programs.setdefault(impl, {}).update({workload: program for workload in listed.stdout.split()})
     return programs, left_out, failed
+
+
+def compiled(compiler, program, source, libraries):
+    """Whether source could be built. What the compiler says is shown."""
+    made = subprocess.run([*compiler, "-o", program, BENCHES / source, *libraries], capture_output=True, text=True)
+    if made.stderr:
+        print(made.stderr, file=sys.stderr)
+    return made.returncode == 0
 
 
 def missing(compiler, libraries, header):
@@ -109,32 +153,106 @@ def missing(compiler, libraries, header):
     return f"<{header}> or {' '.join(libraries)} not found" if libraries else f"<{header}> not found"
 
 
-def run(program, workload):
-    """[(workload, value, unit)] that one process reports."""
-    process = subprocess.run([program, workload], capture_output=True, text=True, timeout=SECONDS_A_PROGRAM)
+def output(command):
+    """The lines that one process reports, split."""
+    process = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_A_PROGRAM)
     if process.returncode != 0:
         raise RuntimeError(process.stderr.strip() or f"exit status {process.returncode}")
-    lines = [line.split() for line in process.stdout.splitlines()]
-    return [(name, float(value), unit) for name, value, unit in lines]
+    return [line.split() for line in process.stdout.splitlines()]
+
+
+def run(program, workload):
+    """[(workload, value, unit)] that one process reports."""
+    return [(name, float(value), unit) for name, value, unit in output([program, workload])]
+
+
+def run_servers(commands, workload, operations=0):
+    """[(impl, workload, value, unit)] that net_client reports of {impl: command of a server}."""
+    lines = output([CLIENT, workload, str(operations), *(f"{impl}={command}" for impl, command in commands.items())])
+    return [(impl, name, float(value), unit) for impl, name, value, unit in lines]
 
 
 def measure(programs, workloads, runs):
     """{(workload, impl): (unit, [value])}, [what failed]: for each workload round and round the implementations."""
     figures, failed = {}, []
     for workload in workloads:
-        impls = [impl for impl in IMPLS if workload in programs.get(impl, {})]
-        for turn in range(runs):
-            progress(f"{workload} {turn + 1}/{runs}")
-            for impl in list(impls):
-                try:
-                    for name, value, unit in run(programs[impl][workload], workload):
-                        figures.setdefault((name, impl), (unit, []))[1].append(value)
-                except (RuntimeError, subprocess.TimeoutExpired) as error:
-                    failed.append(f"{impl}: {workload}: {error}")
-                    impls.remove(impl)
-                    figures = {key: f for key, f in figures.items() if key not in {(workload, impl), (workload + "_p99", impl)}}
+        of_workload = {impl: programs[impl][workload] for impl in IMPLS if workload in programs.get(impl, {})}
+        if workload in SYSTEM_CALLS:
+            count_system_calls(programs, workload, figures, failed)
+        elif workload in NET:
+            measure_servers(of_workload, workload, runs, figures, failed)
+        else:
+            measure_programs(of_workload, workload, runs, figures, failed)
     progress("")
     return figures, failed
+
+
+def measure_programs(programs, workload, runs, figures, failed):
+    for turn in range(runs):
+        progress(f"{workload} {turn + 1}/{runs}")
+        for impl in list(programs):
+            try:
+                for name, value, unit in run(programs[impl], workload):
+                    figures.setdefault((name, impl), (unit, []))[1].append(value)
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                failed.append(f"{impl}: {workload}: {error}")
+                del programs[impl]
+                forget(figures, workload, impl)
+
+
+def measure_servers(programs, workload, runs, figures, failed):
+    """All in one process each time; when it fails it says by whose fault, and goes on without that one."""
+    turn = 0
+    while programs and turn < runs:
+        progress(f"{workload} {turn + 1}/{runs}")
+        try:
+            reported = run_servers({impl: shlex.quote(str(program)) for impl, program in programs.items()}, workload)
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            fault = re.search(r"at fault: (\S+)", str(error))
+            failed.append(f"{workload}: {error}")
+            for impl in [fault[1]] if fault else list(programs):
+                del programs[impl]
+                forget(figures, workload, impl)
+            continue
+        for impl, name, value, unit in reported:
+            if name != "operations":
+                figures.setdefault((name, impl), (unit, []))[1].append(value)
+        turn += 1
+
+
+def forget(figures, workload, impl):
+    for suffix in ("", "_p99", "_cpu"):
+        figures.pop((workload + suffix, impl), None)
+
+
+def count_system_calls(programs, name, figures, failed):
+    """Of a long run less those of a short one, so that start-up is not in it."""
+    workload = SYSTEM_CALLS[name]
+    if not shutil.which("strace"):
+        return
+    for impl in COUNTED_IMPLS:
+        if workload not in programs.get(impl, {}):
+            continue
+        progress(f"{name} {impl}")
+        try:
+            short, long = (traced(impl, programs[impl][workload], workload, COUNTED_OPERATIONS * times) for times in (1, 2))
+            figures[name, impl] = ("calls", [(long[0] - short[0]) / (long[1] - short[1])])
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            failed.append(f"{impl}: {name}: {error}")
+
+
+def traced(impl, program, workload, operations):
+    """(system calls, operations) of a server under strace, which as a grandchild (-D) leaves the server's process id to it."""
+    counts = OUT / "strace"
+    counts.unlink(missing_ok=True)
+    command = f"strace -D -f -c -o {shlex.quote(str(counts))} {shlex.quote(str(program))}"
+    made = [value for _, name, value, _ in run_servers({impl: command}, workload, operations) if name == "operations"]
+    for _ in range(100):        # it writes when the server is gone
+        total = re.search(r"^100\.00 +\S+ +\S+ +(\d+) .*total$", counts.read_text() if counts.exists() else "", re.MULTILINE)
+        if total:
+            return int(total[1]), made[0]
+        time.sleep(0.05)
+    raise RuntimeError("strace counted nothing")
 
 
 def progress(text):
@@ -207,7 +325,7 @@ def main():
         parser.error("--runs must be at least 1")
     workloads, impls = chosen(options.only, list(GOALS), "workload"), chosen(options.impl, IMPLS, "implementation")
 
-    programs, left_out, failed = build(impls)
+    programs, left_out, failed = build(impls, workloads)
     figures, unfit = measure(programs, workloads, options.runs)
     failed += unfit
     if "lariat" in left_out:

@@ -58,6 +58,10 @@ typedef struct lariat_failure lariat_failure;
 /* What the Deferreds of a list gave, in the order given. */
 typedef struct lariat_results lariat_results;
 
+/* The addresses that a name leads to. They live as long as the Deferred whose value they are, or, once they are taken,
+ * until lariat_addresses_free. */
+typedef struct lariat_addresses lariat_addresses;
+
 /* A lock for which Deferreds wait. Until lariat_lock_free. */
 typedef struct lariat_lock lariat_lock;
 
@@ -85,6 +89,12 @@ typedef struct lariat_scope lariat_scope;
 /* A world without a kernel: one clock, any number of reactors, all that happens decided by a seed. Until
  * lariat_simulation_free. */
 typedef struct lariat_simulation lariat_simulation;
+
+/* A socket that takes connections, until the Deferred of lariat_listener_stop has fired. */
+typedef struct lariat_listener lariat_listener;
+
+/* A connection. Goes stale when its connection_lost has returned; nobody frees it. */
+typedef struct lariat_transport lariat_transport;
 
 /* ---- Status codes, and the thread's last failure ----------------------------------------------------------------- */
 
@@ -374,6 +384,19 @@ typedef void *(*lariat_job_fn)(lariat_job *job, void *user_data);
  *            thread. */
 typedef lariat_deferred *(*lariat_blocking_fn)(lariat_reactor *reactor, void *user_data);
 
+/* Looks a name up in place of the system, on the reactor's thread.
+ *
+ * reactor    the reactor.
+ * name       UTF-8; valid until the function returns.
+ * family     LARIAT_FAMILY_ANY, _IPV4 or _IPV6: addresses of another family are left out of the answer.
+ * answer     for lariat_addresses_add; stale once the look-up is over.
+ * user_data  as given with the function.
+ * returns    NULL: answer has all addresses, or none; or a Deferred, handed over: it has when that has fired, together
+ *            with those of a lariat_addresses that it fires with; its failure is the look-up's. It is cancelled when
+ *            nobody waits any more. */
+typedef lariat_deferred *(*lariat_resolver_fn)(lariat_reactor *reactor, const char *name, int32_t family,
+                                               lariat_addresses *answer, void *user_data);
+
 /* Told what the library has to say, on the reactor's thread. What it logs itself meanwhile is dropped.
  *
  * level      LARIAT_LOG_ERROR, LARIAT_LOG_WARNING or LARIAT_LOG_INFO.
@@ -393,6 +416,50 @@ typedef void (*lariat_slow_fn)(double seconds, const char *what, void *user_data
  * failure    valid until the function returns, unless kept.
  * user_data  as given with the function. */
 typedef void (*lariat_unhandled_fn)(const lariat_failure *failure, void *user_data);
+
+/* Told that a connection is there, on the reactor's thread, before anything else of it.
+ *
+ * transport  the connection.
+ * self       as given with the protocol, or made by the build function. */
+typedef void (*lariat_connection_made_fn)(lariat_transport *transport, void *self);
+
+/* Told that data has come, on the reactor's thread. What it writes goes out when it returns.
+ *
+ * transport  the connection.
+ * data       len bytes, until the function returns.
+ * len        at least 1; of a frame also 0.
+ * self       as given with the protocol, or made by the build function. */
+typedef void (*lariat_data_received_fn)(lariat_transport *transport, const uint8_t *data, size_t len, void *self);
+
+/* Told that a connection is over, on the reactor's thread, once and last, never from inside the call that ended it.
+ *
+ * transport  the connection, which can do nothing any more; stale when the function returns.
+ * reason     LARIAT_CONNECTION_DONE for a clean end; else why. Valid until the function returns, unless kept.
+ * self       as given with the protocol, or made by the build function; freed afterwards by its free_self. */
+typedef void (*lariat_connection_lost_fn)(lariat_transport *transport, const lariat_failure *reason, void *self);
+
+/* Told that one direction of a connection has ended, on the reactor's thread.
+ *
+ * transport  the connection.
+ * self       as given with the protocol, or made by the build function. */
+typedef void (*lariat_half_closed_fn)(lariat_transport *transport, void *self);
+
+/* Makes what the functions of a new connection's protocol get as self, on the reactor's thread. The transport can be
+ * told things already, and be written to.
+ *
+ * listener   where it came in.
+ * transport  the connection.
+ * self       to be written: what the functions get; NULL unless it is.
+ * user_data  as given with the function.
+ * returns    LARIAT_OK; anything else refuses the connection, which is closed, and nothing of it is called. */
+typedef lariat_status (*lariat_build_protocol_fn)(lariat_listener *listener, lariat_transport *transport, void **self,
+                                                  void *user_data);
+
+/* Tells a producer something, on the reactor's thread.
+ *
+ * transport  the connection that it writes to.
+ * user_data  as given with the producer. */
+typedef void (*lariat_producer_fn)(lariat_transport *transport, void *user_data);
 
 /* ---- Addresses of sockets, as values ----------------------------------------------------------------------------- */
 
@@ -433,10 +500,10 @@ LARIAT_API lariat_status lariat_address_parse(lariat_address *address, const cha
 /* Writes an address as the endpoint that leads there: udp://127.0.0.1:53, udp://[::1]:53, unix-datagram:///run/x.
  *
  * address   as it was received, parsed or filled in.
- * text      written: ended by NUL, and cut short if there is no room; may be NULL if capacity is 0.
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
  * capacity  how many bytes text has.
  * length    written: how many bytes there are, without the NUL; may be NULL.
- * errors    LARIAT_ERR_INVALID_ARGUMENT when it is no address.
+ * errors    LARIAT_ERR_TOO_LONG when there was not enough room; LARIAT_ERR_INVALID_ARGUMENT when it is no address.
  * thread    any. */
 LARIAT_API lariat_status lariat_address_format(const lariat_address *address, char *text, size_t capacity,
                                                size_t *length);
@@ -1024,6 +1091,590 @@ LARIAT_API lariat_status lariat_watcher_descriptor(lariat_watcher *watcher, lari
  * Twisted  IReactorFDSet.removeReader and removeWriter. */
 LARIAT_API lariat_status lariat_watcher_stop(lariat_watcher *watcher);
 
+/* ---- Protocols: what a connection's owner wants to be told ------------------------------------------------------- */
+
+/* What the owner of a connection wants to be told: to be filled by lariat_protocol_init, changed, and given to what
+ * makes connections, which copies it. Every function may be NULL. */
+typedef struct lariat_protocol {
+    /* Set by lariat_protocol_init. */
+    uint32_t struct_size;
+    /* 1: what data_received does not consume by lariat_transport_consume comes again, with more behind it; 0: all that
+     * it is given is consumed (default). */
+    int32_t pull;
+    /* The connection is there; called before everything else. */
+    lariat_connection_made_fn connection_made;
+    /* Bytes, or a frame, have come. */
+    lariat_data_received_fn data_received;
+    /* The connection is over; called once, after everything else, and only after connection_made. */
+    lariat_connection_lost_fn connection_lost;
+    /* The peer sends no more. With this or the next, one direction may end before the other; with neither, the end of
+     * one ends both, once what was written is out. */
+    lariat_half_closed_fn read_connection_lost;
+    /* All is sent that was written before lariat_transport_lose_write_connection. */
+    lariat_half_closed_fn write_connection_lost;
+    /* Frees self; called once, in every outcome. */
+    lariat_free_fn free_self;
+} lariat_protocol;
+
+/* Fills a protocol with nothing to be told.
+ *
+ * protocol     written.
+ * struct_size  sizeof(lariat_protocol).
+ * thread       any. */
+LARIAT_API lariat_status lariat_protocol_init(lariat_protocol *protocol, uint32_t struct_size);
+
+/* ---- Listeners --------------------------------------------------------------------------------------------------- */
+
+/* Listens at an endpoint, and makes a transport of each connection that comes.
+ *
+ * endpoint        where: "tcp://127.0.0.1:80", "tcp://[::1]:0" (the system picks the port), "unix:///run/x.sock",
+ *                 "unix-abstract://name", "systemd://name" (a socket that systemd has opened); * for the host of
+ *                 tcp:// stands for all addresses, IPv6 and IPv4. Options follow a ?, with & between them:
+ *                 backlog=1024, reuse_port=1, only_v6=1, no_delay=0, mode=660 (of a Unix socket's file). The file of
+ *                 a Unix socket that nobody listens at any more is replaced, and removed with the listener.
+ * protocol        copied.
+ * build_protocol  makes the self of each connection's protocol; may be NULL: self is user_data, and free_self is not
+ *                 called.
+ * user_data       may be NULL; passed through.
+ * returns         a handle that is good until the Deferred of lariat_listener_stop has fired; NULL on failure.
+ * errors          LARIAT_ERR_BAD_ENDPOINT; LARIAT_ERR_ADDRESS_IN_USE, LARIAT_ERR_ADDRESS_NOT_AVAILABLE,
+ *                 LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_TOO_MANY_DESCRIPTORS or LARIAT_ERR_OS as the system says.
+ * thread          the reactor's. All callbacks come from turns of the loop.
+ * Twisted         IReactorTCP.listenTCP, IReactorUNIX.listenUNIX, serverFromString. */
+LARIAT_API lariat_listener *lariat_reactor_listen(lariat_reactor *reactor, const char *endpoint,
+                                                  const lariat_protocol *protocol,
+                                                  lariat_build_protocol_fn build_protocol, void *user_data);
+
+/* The same as lariat_reactor_listen, with user_data owned by the library from here on: free_user_data(user_data) is
+ * called exactly once, when the listener is over and, where it is their self, with the last of its connections; or
+ * before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_listener *lariat_reactor_listen_full(lariat_reactor *reactor, const char *endpoint,
+                                                       const lariat_protocol *protocol,
+                                                       lariat_build_protocol_fn build_protocol, void *user_data,
+                                                       lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_listen, but queues events instead of calling: LARIAT_EVENT_CONNECTION_MADE,
+ * LARIAT_EVENT_DATA_RECEIVED and LARIAT_EVENT_CONNECTION_LOST. While the queue is full, nothing is read.
+ *
+ * endpoint  as for lariat_reactor_listen.
+ * tag       any number; comes back in the events of all its connections.
+ * thread    the reactor's. */
+LARIAT_API lariat_listener *lariat_reactor_listen_event(lariat_reactor *reactor, const char *endpoint, uint64_t tag);
+
+/* Accepts at a socket that listens already: inherited, or passed by another process.
+ *
+ * fd              a listening stream socket; the library's from here on if this succeeds, else untouched.
+ * protocol        copied.
+ * build_protocol  as for lariat_reactor_listen.
+ * user_data       may be NULL; passed through.
+ * returns         as lariat_reactor_listen does.
+ * errors          LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else; LARIAT_ERR_OS for one that is
+ *                 not open.
+ * thread          the reactor's.
+ * Twisted         IReactorSocket.adoptStreamPort. */
+LARIAT_API lariat_listener *lariat_reactor_adopt_listener(lariat_reactor *reactor, lariat_socket fd,
+                                                          const lariat_protocol *protocol,
+                                                          lariat_build_protocol_fn build_protocol, void *user_data);
+
+/* The same as lariat_reactor_adopt_listener, with user_data owned by the library from here on, as by
+ * lariat_reactor_listen_full.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_listener *lariat_reactor_adopt_listener_full(lariat_reactor *reactor, lariat_socket fd,
+                                                               const lariat_protocol *protocol,
+                                                               lariat_build_protocol_fn build_protocol, void *user_data,
+                                                               lariat_free_fn free_user_data);
+
+/* Listens no more: after this call nothing is accepted. Its connections live on.
+ *
+ * returns  a Deferred that fires, with NULL, once the socket is closed, from a turn of the loop; cancelling it changes
+ *          nothing. NULL on failure.
+ * errors   LARIAT_ERR_CLOSED when it was stopped before.
+ * thread   the reactor's.
+ * Twisted  IListeningPort.stopListening. */
+LARIAT_API lariat_deferred *lariat_listener_stop(lariat_listener *listener);
+
+/* Tells the port that it listens at, also the one that the system picked.
+ *
+ * returns  1 to 65535; 0: it has none, being a Unix socket; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_listener_port(lariat_listener *listener);
+
+/* Tells where it listens, as an endpoint: "tcp://127.0.0.1:8080", "unix:///run/x.sock".
+ *
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
+ * capacity  how many bytes there is room for.
+ * length    written: how many bytes the whole text has, without the NUL; may be NULL.
+ * errors    LARIAT_ERR_TOO_LONG when there was not enough room.
+ * thread    the reactor's.
+ * Twisted   IListeningPort.getHost. */
+LARIAT_API lariat_status lariat_listener_address(lariat_listener *listener, char *text, size_t capacity,
+                                                 size_t *length);
+
+/* Accepts no more until lariat_listener_resume; who connects meanwhile waits in the backlog.
+ *
+ * errors   LARIAT_ERR_CLOSED once it was stopped.
+ * thread   the reactor's.
+ * Twisted  IPushProducer.pauseProducing of a port. */
+LARIAT_API lariat_status lariat_listener_pause(lariat_listener *listener);
+
+/* Accepts again.
+ *
+ * errors  LARIAT_ERR_CLOSED once it was stopped.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_listener_resume(lariat_listener *listener);
+
+/* Limits the connections that a listener has at once. Who comes then waits in the backlog until one has ended.
+ *
+ * connections  at most so many; 0: no limit (default).
+ * errors       LARIAT_ERR_CLOSED once it was stopped.
+ * thread       the reactor's. */
+LARIAT_API lariat_status lariat_listener_set_max_connections(lariat_listener *listener, uint32_t connections);
+
+/* Limits the connections that a listener has at once from one IP address. One more is closed at once; those accepted
+ * before the limit was set are not counted.
+ *
+ * connections  at most so many; 0: no limit (default).
+ * errors       LARIAT_ERR_CLOSED once it was stopped.
+ * thread       the reactor's. */
+LARIAT_API lariat_status lariat_listener_set_max_connections_per_peer(lariat_listener *listener, uint32_t connections);
+
+/* Tells how many connections of a listener there are.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_listener_connections(lariat_listener *listener);
+
+/* Tells which listener a connection came from.
+ *
+ * returns  its listener, maybe stale; NULL of a client's connection, and on failure.
+ * thread   the reactor's. */
+LARIAT_API lariat_listener *lariat_transport_listener(lariat_transport *transport);
+
+/* ---- Connecting -------------------------------------------------------------------------------------------------- */
+
+/* Connects to an endpoint. A name is looked up without holding up anything else, and all its addresses are tried,
+ * IPv6 and IPv4 by turns, until one answers.
+ *
+ * endpoint  where to: "tcp://example.org:80", "tcp://[::1]:80", "unix:///run/x.sock", "unix-abstract://name"; options
+ *           follow a ?, with & between them: timeout=30 (seconds, for all of it), bind=127.0.0.1:0, no_delay=0.
+ * protocol  copied; its connection_made is called before the Deferred fires.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   a Deferred that fires with the connection, a lariat_transport; cancelling it gives up. NULL on failure.
+ * errors    LARIAT_ERR_BAD_ENDPOINT. The Deferred fails with LARIAT_ERR_NAME_NOT_FOUND, LARIAT_ERR_LOOKUP_FAILED,
+ *           LARIAT_ERR_CONNECTION_REFUSED, LARIAT_ERR_UNREACHABLE, LARIAT_ERR_TIMED_OUT or LARIAT_ERR_CONNECT_FAILED;
+ *           its message names the host, and what each of its addresses answered.
+ * thread    the reactor's. Nothing is called from inside this call.
+ * Twisted   IReactorTCP.connectTCP, HostnameEndpoint, clientFromString; RFC 8305. */
+LARIAT_API lariat_deferred *lariat_reactor_connect(lariat_reactor *reactor, const char *endpoint,
+                                                   const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_connect, but queues events instead of calling: LARIAT_EVENT_CONNECTION_MADE,
+ * LARIAT_EVENT_DATA_RECEIVED and LARIAT_EVENT_CONNECTION_LOST. While the queue is full, nothing is read.
+ *
+ * endpoint  as for lariat_reactor_connect.
+ * tag       any number; comes back in the events.
+ * returns   as lariat_reactor_connect does.
+ * thread    the reactor's. */
+LARIAT_API lariat_deferred *lariat_reactor_connect_event(lariat_reactor *reactor, const char *endpoint, uint64_t tag);
+
+/* Makes a connection of a socket that is connected already: one of a socketpair, or one that was passed on.
+ *
+ * fd        a connected stream socket; the library's from here on if this succeeds, else untouched.
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the connection; NULL on failure.
+ * errors    LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else.
+ * thread    the reactor's.
+ * Twisted   IReactorSocket.adoptStreamConnection. */
+LARIAT_API lariat_transport *lariat_reactor_adopt_stream(lariat_reactor *reactor, lariat_socket fd,
+                                                         const lariat_protocol *protocol, void *self);
+
+/* ---- Connections: writing, ending, reading ----------------------------------------------------------------------- */
+
+/* A piece of what is written. */
+typedef struct lariat_part {
+    const uint8_t *data; /* Where it is; may be NULL if len is 0. */
+    size_t len;          /* How many bytes it has. */
+} lariat_part;
+
+/* Writes. The data is copied, or sent at once, so that it may be freed afterwards. What is written in a callback goes
+ * out together when the callback returns, outside of the loop at once. What the system has no room for waits, without a
+ * limit unless lariat_transport_set_max_buffer has set one: see lariat_transport_register_producer.
+ *
+ * data    len bytes; may be NULL if len is 0.
+ * len     bytes.
+ * errors  all is accepted, or nothing: LARIAT_ERR_CLOSED when the connection is over or was closed for writing;
+ *         LARIAT_ERR_BUFFER_FULL. What was accepted may yet be lost with the connection, whose end is told later.
+ * thread  the reactor's.
+ * Twisted ITransport.write. */
+LARIAT_API lariat_status lariat_transport_write(lariat_transport *transport, const uint8_t *data, size_t len);
+
+/* Writes several pieces as if they were one.
+ *
+ * parts   count pieces; may be NULL if count is 0.
+ * count   how many there are.
+ * errors  as of lariat_transport_write.
+ * thread  the reactor's.
+ * Twisted ITransport.writeSequence. */
+LARIAT_API lariat_status lariat_transport_write_parts(lariat_transport *transport, const lariat_part *parts,
+                                                      size_t count);
+
+/* Ends a connection: what waits is written first, also what is written before it is out. Nothing more is read.
+ *
+ * errors   LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's. connection_lost comes later, with LARIAT_CONNECTION_DONE.
+ * Twisted  ITransport.loseConnection. */
+LARIAT_API lariat_status lariat_transport_lose_connection(lariat_transport *transport);
+
+/* Ends a connection at once: what waits is dropped, and the peer sees a reset.
+ *
+ * errors   LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's. connection_lost comes later, with LARIAT_ERR_CONNECTION_ABORTED.
+ * Twisted  ITCPTransport.abortConnection. */
+LARIAT_API lariat_status lariat_transport_abort_connection(lariat_transport *transport);
+
+/* Ends a connection at once, as lariat_transport_abort_connection does, for this reason: connection_lost gets it.
+ *
+ * code     not 0; positive ones are the program's own.
+ * message  what happened, UTF-8; may be NULL.
+ * errors   LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's. connection_lost comes later.
+ * Twisted  ITLSTransport.failVerification, and failIfNotConnected of clients. */
+LARIAT_API lariat_status lariat_transport_fail_connection(lariat_transport *transport, int32_t code,
+                                                          const char *message);
+
+/* Writes what waits, and then ends that direction: the peer reads an end, and may go on sending.
+ *
+ * errors   LARIAT_ERR_CLOSED when it is over, or closed for writing already.
+ * thread   the reactor's. write_connection_lost comes later.
+ * Twisted  ITCPTransport.loseWriteConnection. */
+LARIAT_API lariat_status lariat_transport_lose_write_connection(lariat_transport *transport);
+
+/* Reads no more until lariat_transport_resume_reading: the peer is held up once the system's buffers are full, and
+ * its end is not noticed.
+ *
+ * errors   LARIAT_ERR_CLOSED when the connection is over.
+ * thread   the reactor's.
+ * Twisted  IPushProducer.pauseProducing of a transport. */
+LARIAT_API lariat_status lariat_transport_pause_reading(lariat_transport *transport);
+
+/* Reads again.
+ *
+ * errors   LARIAT_ERR_CLOSED when the connection is over.
+ * thread   the reactor's. data_received comes later.
+ * Twisted  IPushProducer.resumeProducing of a transport. */
+LARIAT_API lariat_status lariat_transport_resume_reading(lariat_transport *transport);
+
+/* Shows what was received and not consumed yet, of a protocol that has set pull.
+ *
+ * data    written: where it is, until data_received returns, or more comes.
+ * len     written: how many bytes.
+ * errors  LARIAT_ERR_CLOSED when the connection is over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_peek(lariat_transport *transport, const uint8_t **data, size_t *len);
+
+/* Is done with the first bytes of what was received, of a protocol that has set pull. What is left comes again, with
+ * more behind it. When a megabyte waits, nothing more is read until some of it is consumed.
+ *
+ * len     bytes, no more than there are.
+ * errors  LARIAT_ERR_INVALID_STATE when the protocol has not set pull; LARIAT_ERR_CLOSED when the connection is over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_consume(lariat_transport *transport, size_t len);
+
+/* Sends a part of a file behind what was written, without copying it where the system can.
+ *
+ * fd       a regular file, open for reading; the library has a copy of the descriptor from here on.
+ * offset   bytes from its beginning.
+ * len      bytes.
+ * returns  a Deferred that fires, with NULL, when all is sent; cancelling it changes nothing. It fails with
+ *          LARIAT_ERR_TRUNCATED when the file ends before, and with the connection's end. NULL on failure.
+ * errors   as of lariat_transport_write; LARIAT_ERR_OS for a descriptor that is not open.
+ * thread   the reactor's.
+ * Twisted  FileSender.beginFileTransfer. */
+LARIAT_API lariat_deferred *lariat_transport_send_file(lariat_transport *transport, lariat_socket fd, uint64_t offset,
+                                                       uint64_t len);
+
+/* Sends a descriptor over a Unix socket, with the next byte that is written.
+ *
+ * fd       stays the caller's; the library has a copy of it from here on.
+ * errors   LARIAT_ERR_NOT_SUPPORTED for what is no Unix socket; LARIAT_ERR_OS for a descriptor that is not open.
+ * thread   the reactor's.
+ * Twisted  IUNIXTransport.sendFileDescriptor. */
+LARIAT_API lariat_status lariat_transport_send_descriptor(lariat_transport *transport, lariat_socket fd);
+
+/* Takes the oldest descriptor that came over a Unix socket: it is there when data_received is called with the byte
+ * that it was sent with. 64 wait at most, more are closed; those that nobody takes are closed with the connection.
+ *
+ * fd       written: a descriptor, the caller's from here on.
+ * returns  LARIAT_OK; LARIAT_EMPTY: none is waiting; negative: an error.
+ * thread   the reactor's.
+ * Twisted  IFileDescriptorReceiver.fileDescriptorReceived. */
+LARIAT_API lariat_status lariat_transport_take_descriptor(lariat_transport *transport, lariat_socket *fd);
+
+/* Gives a connection another protocol, whose connection_made is not called. The old self is freed.
+ *
+ * protocol  copied.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * errors    LARIAT_ERR_CLOSED when the connection is over.
+ * thread    the reactor's.
+ * Twisted   assigning transport.protocol. */
+LARIAT_API lariat_status lariat_transport_set_protocol(lariat_transport *transport, const lariat_protocol *protocol,
+                                                       void *self);
+
+/* Tells what a connection's functions get as self.
+ *
+ * returns  self; NULL on failure too.
+ * thread   the reactor's. */
+LARIAT_API void *lariat_transport_self(lariat_transport *transport);
+
+/* Tells where the other end of a connection is, as an endpoint: "tcp://192.0.2.1:4000", "unix://".
+ *
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
+ * capacity  how many bytes there is room for.
+ * length    written: how many bytes the whole text has, without the NUL; may be NULL.
+ * errors    LARIAT_ERR_TOO_LONG when there was not enough room; LARIAT_ERR_CLOSED when the connection is over.
+ * thread    the reactor's.
+ * Twisted   ITransport.getPeer. */
+LARIAT_API lariat_status lariat_transport_peer(lariat_transport *transport, char *text, size_t capacity,
+                                               size_t *length);
+
+/* Tells where this end of a connection is, as an endpoint.
+ *
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
+ * capacity  how many bytes there is room for.
+ * length    written: how many bytes the whole text has, without the NUL; may be NULL.
+ * errors    as of lariat_transport_peer.
+ * thread    the reactor's.
+ * Twisted   ITransport.getHost. */
+LARIAT_API lariat_status lariat_transport_address(lariat_transport *transport, char *text, size_t capacity,
+                                                  size_t *length);
+
+/* Tells who is at the other end of a Unix socket, as the system knows it.
+ *
+ * pid     written: the process; -1 where the system does not tell; may be NULL.
+ * uid     written: the user; may be NULL.
+ * gid     written: the group; may be NULL.
+ * errors  LARIAT_ERR_NOT_SUPPORTED for what is no Unix socket.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_peer_credentials(lariat_transport *transport, int64_t *pid, int64_t *uid,
+                                                           int64_t *gid);
+
+/* ---- Connections: how much waits, who produces it, how fast and how long ----------------------------------------- */
+
+/* Who writes as much as a connection takes: to be filled by lariat_producer_init, changed, and given to
+ * lariat_transport_register_producer, which copies it. */
+typedef struct lariat_producer {
+    /* Set by lariat_producer_init. */
+    uint32_t struct_size;
+    /* 1: it writes until it is paused (push; default); 0: it writes one piece each time it is resumed (pull). */
+    int32_t streaming;
+    /* More waits than the high-water mark: it is to write no more; may be NULL. Not for pull. */
+    lariat_producer_fn pause_producing;
+    /* There is room: it is to write; may be NULL. */
+    lariat_producer_fn resume_producing;
+    /* Nothing is wanted any more; may be NULL. */
+    lariat_producer_fn stop_producing;
+} lariat_producer;
+
+/* Fills a producer with the defaults.
+ *
+ * producer     written.
+ * struct_size  sizeof(lariat_producer).
+ * thread       any. */
+LARIAT_API lariat_status lariat_producer_init(lariat_producer *producer, uint32_t struct_size);
+
+/* Registers who writes to a connection, so that no more is written than the peer reads: a push producer is paused when
+ * more waits than the high-water mark and resumed when it is down to the low one; a pull producer is resumed whenever
+ * it is down to that. lariat_transport_lose_connection waits for a pull producer to unregister, a push producer is
+ * stopped by it.
+ *
+ * producer   copied.
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_ALREADY_REGISTERED; LARIAT_ERR_CLOSED when the connection is over: then stop_producing was called.
+ * thread     the reactor's. pause_producing may be called from inside lariat_transport_write, and from inside this.
+ * Twisted    IConsumer.registerProducer. */
+LARIAT_API lariat_status lariat_transport_register_producer(lariat_transport *transport,
+                                                            const lariat_producer *producer, void *user_data);
+
+/* The same as lariat_transport_register_producer, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when the producer is unregistered or stopped, or when this fails.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_transport_register_producer_full(lariat_transport *transport,
+                                                                 const lariat_producer *producer, void *user_data,
+                                                                 lariat_free_fn free_user_data);
+
+/* Forgets the producer of a connection: it has written all that it had to.
+ *
+ * errors   LARIAT_ERR_INVALID_STATE when there is none.
+ * thread   the reactor's.
+ * Twisted  IConsumer.unregisterProducer. */
+LARIAT_API lariat_status lariat_transport_unregister_producer(lariat_transport *transport);
+
+/* Sets when a producer is paused and resumed.
+ *
+ * high    bytes that wait, above which it is paused; default 65536.
+ * low     bytes that wait, down to which it is resumed, at most high; default 0.
+ * errors  LARIAT_ERR_CLOSED when the connection is over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_water_marks(lariat_transport *transport, uint64_t high, uint64_t low);
+
+/* Limits what waits to be written: a write beyond it is refused with LARIAT_ERR_BUFFER_FULL.
+ *
+ * bytes   at most; 0: no limit (default).
+ * errors  LARIAT_ERR_CLOSED when the connection is over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_max_buffer(lariat_transport *transport, uint64_t bytes);
+
+/* Tells how much was written that the system has not taken yet.
+ *
+ * returns  bytes; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_transport_buffered(lariat_transport *transport);
+
+/* Ends a connection on which nothing was received or sent for a while, with LARIAT_ERR_TIMED_OUT.
+ *
+ * seconds  0 to 1e9, counted anew from each byte on, in milliseconds; 0: never (default).
+ * errors   LARIAT_ERR_CLOSED when the connection is over.
+ * thread   the reactor's.
+ * Twisted  TimeoutMixin.setTimeout. */
+LARIAT_API lariat_status lariat_transport_set_idle_timeout(lariat_transport *transport, double seconds);
+
+/* Limits how fast a connection is read and written; a second's worth may come at once.
+ *
+ * read_rate   bytes a second, to 1e15; 0: no limit (default).
+ * write_rate  bytes a second, to 1e15; 0: no limit (default).
+ * errors      LARIAT_ERR_CLOSED when the connection is over.
+ * thread      the reactor's.
+ * Twisted     ThrottlingFactory. */
+LARIAT_API lariat_status lariat_transport_set_rate_limit(lariat_transport *transport, double read_rate,
+                                                         double write_rate);
+
+/* Has small pieces sent at once (default), or held back until what was sent before is acknowledged.
+ *
+ * on       1 or 0.
+ * errors   LARIAT_ERR_OS or LARIAT_ERR_NOT_SUPPORTED for what is no TCP connection.
+ * thread   the reactor's.
+ * Twisted  ITCPTransport.setTcpNoDelay. */
+LARIAT_API lariat_status lariat_transport_set_no_delay(lariat_transport *transport, int32_t on);
+
+/* Has the system look after a silent peer, so that one that is gone is noticed.
+ *
+ * idle      seconds of silence before it does, at least 1; 0: never (default).
+ * interval  seconds between two probes; 0: as the system has it.
+ * count     probes without an answer after which the connection is lost; 0: as the system has it.
+ * errors    LARIAT_ERR_OS or LARIAT_ERR_NOT_SUPPORTED for what is no TCP connection.
+ * thread    the reactor's.
+ * Twisted   ITCPTransport.setTcpKeepAlive. */
+LARIAT_API lariat_status lariat_transport_set_keep_alive(lariat_transport *transport, double idle, double interval,
+                                                         uint32_t count);
+
+/* Sets what the system does with what it has not sent when the connection is closed.
+ *
+ * seconds  0: it is dropped, and the peer sees a reset; more: it is sent for so long; negative: for as long as it
+ *          takes (default). At most 65535.
+ * errors   LARIAT_ERR_OS as the system says.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_linger(lariat_transport *transport, double seconds);
+
+/* Marks what is sent with a type of service (IPv4) or traffic class (IPv6).
+ *
+ * value    0 to 255.
+ * errors   LARIAT_ERR_OS as the system says.
+ * thread   the reactor's.
+ * Twisted  ITransport of IPv4: setTcpTos by getHandle; RFC 2474. */
+LARIAT_API lariat_status lariat_transport_set_type_of_service(lariat_transport *transport, int32_t value);
+
+/* Sets the sizes of the system's buffers; it may take others.
+ *
+ * receive  bytes for what is received; 0: as it is.
+ * send     bytes for what is sent; 0: as it is.
+ * errors   LARIAT_ERR_OS as the system says.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_buffer_sizes(lariat_transport *transport, uint32_t receive,
+                                                           uint32_t send);
+
+/* ---- Framing of connections: lines, netstrings, lengths ---------------------------------------------------------- */
+
+/* Has a connection's data_received called with one whole line at a time, without its delimiter; with events, one is
+ * queued for each. To be called in the build function or at any later time, also by data_received: it holds for all
+ * that was received and not handed over yet, or queued. Of a protocol that has set pull that includes what it has not
+ * consumed; lines are consumed when they are handed over.
+ *
+ * A line longer than max_length ends the connection with LARIAT_ERR_TOO_LONG, the end of the stream within a line with
+ * LARIAT_ERR_TRUNCATED: what was written before goes out as far as the system has room for it. No line is handed over
+ * after lariat_transport_pause_reading until reading is resumed, nor once the connection is to end.
+ *
+ * delimiter      1 to 255 bytes, copied; may be NULL if delimiter_len is 0: "\r\n". For peers that end lines with a bare
+ *                "\n", that; a "\r" before it is then a part of the line.
+ * delimiter_len  bytes.
+ * max_length     bytes of a line, without its delimiter; 0: 16384.
+ * errors         LARIAT_ERR_CLOSED when the connection is over.
+ * thread         the reactor's.
+ * Twisted        LineReceiver and LineOnlyReceiver; setLineMode. There the end of an unfinished line is dropped. */
+LARIAT_API lariat_status lariat_transport_set_line_framing(lariat_transport *transport, const uint8_t *delimiter,
+                                                           size_t delimiter_len, size_t max_length);
+
+/* The same as lariat_transport_set_line_framing with netstrings: the length in decimal digits, a colon, the bytes, a
+ * comma. One that is longer ends the connection with LARIAT_ERR_TOO_LONG; a length with other characters or with a zero
+ * before it, or another character than the comma, with LARIAT_ERR_BAD_FRAME.
+ *
+ * max_length  bytes of a netstring; 0: 99999.
+ * errors      LARIAT_ERR_CLOSED when the connection is over.
+ * thread      the reactor's.
+ * Twisted     NetstringReceiver. */
+LARIAT_API lariat_status lariat_transport_set_netstring_framing(lariat_transport *transport, size_t max_length);
+
+/* The same as lariat_transport_set_line_framing with messages that have their length before them, in network order. One
+ * that is announced to be longer ends the connection with LARIAT_ERR_TOO_LONG.
+ *
+ * prefix_bits  8, 16 or 32.
+ * max_length   bytes of a message, without its prefix; 0: 99999, or what the prefix can say. Memory for a message is
+ *              taken as it comes, not as it is announced.
+ * errors       LARIAT_ERR_CLOSED when the connection is over.
+ * thread       the reactor's.
+ * Twisted      Int8StringReceiver, Int16StringReceiver, Int32StringReceiver. */
+LARIAT_API lariat_status lariat_transport_set_length_framing(lariat_transport *transport, int32_t prefix_bits,
+                                                             size_t max_length);
+
+/* Ends framing: data_received is called with bytes as they come, first with those that were received and not handed
+ * over as a frame yet.
+ *
+ * errors   LARIAT_ERR_CLOSED when the connection is over.
+ * thread   the reactor's.
+ * Twisted  LineReceiver.setRawMode. */
+LARIAT_API lariat_status lariat_transport_set_raw(lariat_transport *transport);
+
+/* Gives bytes back, to come before all that was not handed over yet: those that a protocol was given raw, and that are
+ * for the framing that it sets before or after this. Without a framing, what data_received gives back comes again with
+ * more behind it, and what is given back elsewhere on the next turn.
+ *
+ * data    len bytes, copied; may be NULL if len is 0.
+ * len     bytes.
+ * errors  LARIAT_ERR_INVALID_STATE for a protocol that has set pull, which consumes less instead; LARIAT_ERR_CLOSED when
+ *         the connection is over.
+ * thread  the reactor's.
+ * Twisted LineReceiver.setLineMode's extra. */
+LARIAT_API lariat_status lariat_transport_unread(lariat_transport *transport, const uint8_t *data, size_t len);
+
+/* Writes data as one frame of the connection's framing: with the delimiter, the comma or the length that belongs to it.
+ * max_length is for what is received alone.
+ *
+ * data    len bytes; may be NULL if len is 0.
+ * len     bytes.
+ * errors  nothing is written then: LARIAT_ERR_INVALID_STATE when there is no framing; LARIAT_ERR_INVALID_ARGUMENT for a
+ *         line that contains its delimiter; LARIAT_ERR_TOO_LONG for more than the prefix can say; and as of
+ *         lariat_transport_write.
+ * thread  the reactor's.
+ * Twisted LineReceiver.sendLine; NetstringReceiver.sendString and so on. */
+LARIAT_API lariat_status lariat_transport_write_frame(lariat_transport *transport, const uint8_t *data, size_t len);
+
 /* ---- Datagrams: what a port's owner is told, and opening a port -------------------------------------------------- */
 
 /* A datagram among several: received together, or to be sent. Fixed for ever. */
@@ -1236,10 +1887,10 @@ LARIAT_API int32_t lariat_datagram_port_number(lariat_datagram_port *port);
 
 /* Tells where a port is, as an endpoint: udp://127.0.0.1:4000.
  *
- * text      written: ended by NUL, and cut short if there is no room; may be NULL if capacity is 0.
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
  * capacity  how many bytes text has.
  * length    written: how many bytes there are, without the NUL; may be NULL.
- * errors    LARIAT_ERR_CLOSED.
+ * errors    LARIAT_ERR_TOO_LONG when there was not enough room; LARIAT_ERR_CLOSED.
  * thread    the reactor's.
  * Twisted   IListeningPort.getHost. */
 LARIAT_API lariat_status lariat_datagram_port_address(lariat_datagram_port *port, char *text, size_t capacity,
@@ -1339,6 +1990,90 @@ LARIAT_API lariat_status lariat_datagram_port_set_multicast_time_to_live(lariat_
  * Twisted    IMulticastTransport.setOutgoingInterface. */
 LARIAT_API lariat_status lariat_datagram_port_set_multicast_interface(lariat_datagram_port *port,
                                                                       const char *interface);
+
+/* ---- Names and the addresses that they lead to ------------------------------------------------------------------- */
+
+enum {
+    LARIAT_FAMILY_ANY = 0,  /* IPv4 and IPv6 alike. */
+    LARIAT_FAMILY_IPV4 = 4, /* IPv4. */
+    LARIAT_FAMILY_IPV6 = 6, /* IPv6. */
+};
+
+/* Looks a name up: by the reactor's resolver if it has one, else by the system, on threads of the reactor's own that
+ * are not those of its pool. On a simulated reactor the names are those of its world. What is an address already needs
+ * no look-up, and its Deferred has fired. Cancelling gives the look-up up at once.
+ *
+ * name     UTF-8, copied; not empty. An IP address is taken as one.
+ * family   LARIAT_FAMILY_ANY, LARIAT_FAMILY_IPV4 or LARIAT_FAMILY_IPV6.
+ * seconds  how long to wait at most, 0 or more, or INFINITY; 0: 60.
+ * returns  a Deferred that fires with a lariat_addresses, at least one and in the order in which they are best tried;
+ *          NULL on failure. It fails with LARIAT_ERR_NAME_NOT_FOUND, with LARIAT_ERR_LOOKUP_FAILED when that could not
+ *          be found out, or with LARIAT_ERR_TIMED_OUT; the message names the name.
+ * errors   LARIAT_ERR_OS when no thread can be started; LARIAT_ERR_REENTRANT when the reactor's resolver asks itself.
+ * thread   the reactor's.
+ * Twisted  IReactorPluggableNameResolver.nameResolver, and reactor.resolve. */
+LARIAT_API lariat_deferred *lariat_reactor_resolve(lariat_reactor *reactor, const char *name, int32_t family,
+                                                   double seconds);
+
+/* The same as lariat_reactor_resolve, whatever lariat_reactor_set_resolver was given: for a resolver that passes on
+ * what it does not know.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_deferred *lariat_reactor_resolve_by_system(lariat_reactor *reactor, const char *name, int32_t family,
+                                                             double seconds);
+
+/* Has the reactor ask fn(reactor, name, family, answer, user_data) for names from here on, and no longer the system or
+ * whoever was asked before. What is an address already is not asked for.
+ *
+ * fn         may be NULL: the system is asked again.
+ * user_data  may be NULL; passed through.
+ * thread     the reactor's.
+ * Twisted    IReactorPluggableNameResolver.installNameResolver. */
+LARIAT_API lariat_status lariat_reactor_set_resolver(lariat_reactor *reactor, lariat_resolver_fn fn, void *user_data);
+
+/* The same as lariat_reactor_set_resolver, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, when fn is not called any more, because another one was set, its scope ended or the reactor
+ * is freed, or before this fails.
+ *
+ * fn              may be NULL: the system is asked again, and user_data is freed at once.
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_reactor_set_resolver_full(lariat_reactor *reactor, lariat_resolver_fn fn,
+                                                          void *user_data, lariat_free_fn free_user_data);
+
+/* Tells how many addresses there are.
+ *
+ * returns  the count; 0 on failure.
+ * thread   the reactor's. */
+LARIAT_API size_t lariat_addresses_count(const lariat_addresses *addresses);
+
+/* Gives an address in words: "192.0.2.1", "2001:db8::1", or "fe80::1%2" where it needs its interface. In an endpoint the
+ * latter two stand in brackets.
+ *
+ * index    0 to lariat_addresses_count - 1.
+ * returns  text that lives as long as the addresses; NULL on failure.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_addresses_text(const lariat_addresses *addresses, size_t index);
+
+/* Tells the family of an address.
+ *
+ * index    0 to lariat_addresses_count - 1.
+ * returns  LARIAT_FAMILY_IPV4 or LARIAT_FAMILY_IPV6; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_addresses_family(const lariat_addresses *addresses, size_t index);
+
+/* Adds an address to those that a resolver was given to fill in.
+ *
+ * address  an IP address in words, as lariat_addresses_text gives it.
+ * errors   LARIAT_ERR_INVALID_STATE for any other addresses; LARIAT_ERR_STALE_HANDLE when the look-up is over.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_addresses_add(lariat_addresses *addresses, const char *address);
+
+/* Frees addresses that were taken by lariat_deferred_take, or that nobody will look at any more. Those that were not
+ * taken are freed with their Deferred.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_addresses_free(lariat_addresses *addresses);
 
 /* ---- Looping calls ----------------------------------------------------------------------------------------------- */
 
@@ -2291,7 +3026,7 @@ enum {
     LARIAT_EVENT_TRIGGER = 5,
     /* A looping call is due; source: its handle. */
     LARIAT_EVENT_LOOPING_CALL = 6,
-    /* A connection was made; source: its transport. */
+    /* A connection was made; source: its transport. It is read when the host has gone on to the next event. */
     LARIAT_EVENT_CONNECTION_MADE = 7,
     /* Bytes were received: data, len; source: the transport. */
     LARIAT_EVENT_DATA_RECEIVED = 8,
@@ -2378,9 +3113,11 @@ typedef struct lariat_stats {
     uint64_t events;            /* Events that wait to be taken. */
     uint64_t callbacks_running; /* Callbacks that have not returned, turns of the loop included: 0 outside of all. */
     uint64_t turns;             /* Turns made so far. */
-    uint64_t transports;        /* Connections that are not over. */
-    uint64_t listeners;         /* Listeners that were not stopped. */
-    uint64_t datagram_ports;    /* Datagram ports that were not stopped. */
+    uint64_t transports;        /* Connections, those included that are being made. */
+    uint64_t listeners;         /* Listeners. */
+    uint64_t datagram_ports;    /* Datagram ports. */
+    uint64_t look_ups;          /* Look-ups of names that are not over. */
+    uint64_t addresses;         /* Addresses that look-ups have found, or a resolver is filling in. */
 } lariat_stats;
 
 /* Prepares stats to be filled.
@@ -2465,6 +3202,95 @@ LARIAT_API lariat_status lariat_simulation_descriptor_set_ready(lariat_simulatio
  * errors      LARIAT_ERR_OS for a descriptor that is not the simulation's.
  * thread      the simulation's. */
 LARIAT_API lariat_status lariat_simulation_descriptor_close(lariat_simulation *simulation, lariat_socket descriptor);
+
+/* ---- Simulated networks: the links between the hosts of a simulation, and what goes wrong there ------------------ */
+
+/* How packets travel from one host to another: to be filled by lariat_link_init, changed, and given to
+ * lariat_simulation_set_link, which copies it. Between programs on one host nothing takes time or is lost. */
+typedef struct lariat_link {
+    /* Set by lariat_link_init. */
+    uint32_t struct_size;
+    /* 1: nothing gets through; 0: it does (default). */
+    int32_t partitioned;
+    /* The way itself, in seconds; default 0.0005. */
+    double latency;
+    /* Up to so many seconds more, by chance, for each packet: datagrams may overtake each other; default 0. */
+    double jitter;
+    /* Bytes a second: what is sent meanwhile waits, however much it is; 0: no limit (default). Up to 1e12. */
+    double bandwidth;
+    /* How probably a packet is lost, 0 to 1: of a stream it is sent again, which takes time; default 0. */
+    double loss;
+    /* How probably a datagram comes twice, 0 to 1; default 0. */
+    double duplication;
+    /* How probably a datagram is held back for a while, so that later ones overtake it, 0 to 1; default 0. */
+    double reordering;
+} lariat_link;
+
+/* Fills a link with the defaults, those of a good local network.
+ *
+ * link         written.
+ * struct_size  sizeof(lariat_link).
+ * thread       any. */
+LARIAT_API lariat_status lariat_link_init(lariat_link *link, uint32_t struct_size);
+
+/* Sets how packets travel from one host to another from now on; what is on its way already arrives as it was sent.
+ * One direction: the other is a second call. Where several links fit, the one that names more hosts counts, and of
+ * two that name one the one that names the sender.
+ *
+ * from    the name of a host; may be NULL: any.
+ * to      the same.
+ * link    prepared by lariat_link_init; copied.
+ * thread  the simulation's. */
+LARIAT_API lariat_status lariat_simulation_set_link(lariat_simulation *simulation, const char *from, const char *to,
+                                                    const lariat_link *link);
+
+/* Lets nothing through between two hosts, in both directions, or again. Streams send what was lost once it is over; one
+ * that gets nothing through for 120 seconds ends with LARIAT_ERR_TIMED_OUT, one that connects after 127. Datagrams are
+ * lost.
+ *
+ * host_a  the name of a host; may be NULL: any.
+ * host_b  the same.
+ * on      1: parts them; 0: ends this and all partitions between hosts that this pair covers, NULL and NULL all of them.
+ *         A link's own partitioned stays as it is.
+ * thread  the simulation's. */
+LARIAT_API lariat_status lariat_simulation_partition(lariat_simulation *simulation, const char *host_a,
+                                                     const char *host_b, int32_t on);
+
+/* Resets the connections between two hosts, at both ends at once: they are lost with LARIAT_ERR_CONNECTION_LOST.
+ *
+ * host_a  the name of a host; may be NULL: any. The same as host_b: those within the host.
+ * host_b  the same.
+ * thread  the simulation's. */
+LARIAT_API lariat_status lariat_simulation_reset_connections(lariat_simulation *simulation, const char *host_a,
+                                                             const char *host_b);
+
+/* Has the next connections to a port refused, as if nobody listened there.
+ *
+ * host      the name of the host that is connected to.
+ * port      1 to 65535; 0: any of its ports.
+ * attempts  how many are refused; -1: all from now on; 0: no more. Replaces what was set for this port.
+ * thread    the simulation's. */
+LARIAT_API lariat_status lariat_simulation_refuse_connections(lariat_simulation *simulation, const char *host,
+                                                              int32_t port, int32_t attempts);
+
+/* Sets how probably the system does less than it could: reads or writes a part of what it was asked for, or says that
+ * there is nothing to do though there is. Programs above cannot tell, but what is wrong in them shows.
+ *
+ * short_io_probability  0 to 1; a new simulation has 0.1.
+ * thread                the simulation's. */
+LARIAT_API lariat_status lariat_simulation_set_faults(lariat_simulation *simulation, double short_io_probability);
+
+/* Tells the address of a host: 10.0.0.1 and fd00::1 for the first that was named, by a reactor or in a call like this.
+ *
+ * host      its name; it is there from now on.
+ * family    4 or 6.
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
+ * capacity  how many bytes there is room for; 46 are enough.
+ * length    written: how many bytes the whole address has, without the NUL; may be NULL.
+ * errors    LARIAT_ERR_TOO_LONG when there was not enough room.
+ * thread    the simulation's. */
+LARIAT_API lariat_status lariat_simulation_host_address(lariat_simulation *simulation, const char *host, int32_t family,
+                                                        char *text, size_t capacity, size_t *length);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@ pub mod ffi;
 pub mod handles;
 pub mod net;
 pub mod platform;
+pub mod protocol;
 pub mod reactor;
 pub mod status;
 pub mod threads;

@@ -172,6 +172,12 @@ impl Failure {
 
     /// Its words, in memory that lives as long as the failure.
     pub fn message(&self) -> Word {
+        if self.message.borrow().is_none() && self.os_error() != 0 {
+            // Made only for who asks: connections that are reset are many.
+            let text = Status(self.code()).text().to_string_lossy();
+            let error = std::io::Error::from_raw_os_error(self.os_error());
+            *self.message.borrow_mut() = Some(crate::status::text_for_c(format!("{text}: {error}")));
+        }
         match &*self.message.borrow() {
             Some(message) => Word::new(message.as_ptr()),
             None => Word::new(Status(self.code()).text().as_ptr()),
@@ -180,11 +186,13 @@ impl Failure {
 
     /// Its words, if it has more than its code's.
     pub fn own_message(&self) -> Option<String> {
+        self.message();
         self.message.borrow().as_deref().map(|text| text.to_string_lossy().into_owned())
     }
 
     /// For the log.
     pub fn describe(&self) -> String {
+        self.message();
         let code = self.code();
         let name = if code < 0 { Status(code).name().to_string_lossy().into_owned() } else { format!("code {code}") };
         match &*self.message.borrow() {

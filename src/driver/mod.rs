@@ -10,7 +10,7 @@ mod system_sockets;
 
 pub use self::mio::MioDriver;
 pub use address::{Address, Family, UnixAddress};
-pub use simulated::{SimulatedDriver, World};
+pub use simulated::{Link, SimulatedDriver, World};
 
 use crate::handles::Word;
 use crate::platform::Socket;

@@ -154,7 +154,7 @@ pub extern "C" fn lariat_address_init(address: *mut lariat_address, struct_size:
 pub extern "C" fn lariat_address_parse(address: *mut lariat_address, text: *const c_char) -> lariat_status {
     guard::alone(|| {
         let place = structs::filled("address", address)?;
-        let address = parse(convert::c_bytes("text", text)?)?;
+        let address = parse(convert::bytes_text("text", text)?)?;
         place.write(|size| lariat_address::of(&address, size));
         Ok(())
     })
@@ -179,10 +179,10 @@ fn parse(text: &[u8]) -> Result<Address> {
 /// Writes an address as the endpoint that leads there: udp://127.0.0.1:53, udp://[::1]:53, unix-datagram:///run/x.
 ///
 /// address   as it was received, parsed or filled in.
-/// text      written: ended by NUL, and cut short if there is no room; may be NULL if capacity is 0.
+/// text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
 /// capacity  how many bytes text has.
 /// length    written: how many bytes there are, without the NUL; may be NULL.
-/// errors    LARIAT_ERR_INVALID_ARGUMENT when it is no address.
+/// errors    LARIAT_ERR_TOO_LONG when there was not enough room; LARIAT_ERR_INVALID_ARGUMENT when it is no address.
 /// thread    any.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_address_format(
@@ -193,6 +193,6 @@ pub extern "C" fn lariat_address_format(
 ) -> lariat_status {
     guard::alone(|| {
         let endpoint = read("address", address)?.endpoint(true);
-        convert::write_text("text", text, capacity, length, &endpoint)
+        convert::write_text("text", (text, capacity), length, &endpoint)
     })
 }

@@ -49,9 +49,14 @@ functions! {
     ready_fn: lariat_ready_fn => ReadyFn;
     job_fn: lariat_job_fn => HandleFn;
     blocking_fn: lariat_blocking_fn => HandleFn;
+    resolver_fn: lariat_resolver_fn => ResolverFn;
     log_fn: lariat_log_fn => LogFn;
     slow_fn: lariat_slow_fn => SlowFn;
     unhandled_fn: lariat_unhandled_fn => UnhandledFn;
+    transport_fn: lariat_half_closed_fn => TransportFn;
+    data_fn: lariat_data_received_fn => DataFn;
+    lost_fn: lariat_connection_lost_fn => LostFn;
+    build_fn: lariat_build_protocol_fn => BuildFn;
     datagram_port_fn: lariat_datagram_port_fn => TransportFn;
     datagram_received_fn: lariat_datagram_received_fn => DatagramFn;
     datagram_batch_fn: lariat_datagram_batch_fn => DataFn;
@@ -137,39 +142,62 @@ pub fn text<'call>(name: &str, text: *const c_char) -> Result<Option<&'call str>
     bytes.to_str().map(Some).map_err(|_| invalid(format_args!("{name} is not valid UTF-8")))
 }
 
-/// An endpoint or a path: bytes up to a NUL; they live as long as C keeps them, that is for the call.
-pub fn c_bytes<'call>(name: &str, text: *const c_char) -> Result<&'call [u8]> {
+/// Text that need not be UTF-8, such as one that holds a path; it lives for the call.
+pub fn bytes_text<'call>(name: &str, text: *const c_char) -> Result<&'call [u8]> {
     if text.is_null() {
         return Err(is_null(name));
     }
-    // SAFETY: as in `text`.
+    // SAFETY: it is not NULL, so it points to a NUL-ended string, which C vouches for, and which lives for the call.
     Ok(unsafe { CStr::from_ptr(text) }.to_bytes())
 }
 
-/// Copies bytes into text of C, ended by NUL, as much as there is room for, and says how many there are without it.
-pub fn write_text(name: &str, text: *mut c_char, capacity: usize, length: *mut usize, bytes: &[u8]) -> Result {
-    check_array(name, text, capacity)?;
-    if capacity != 0 {
-        let count = bytes.len().min(capacity - 1);
-        // SAFETY: the text is not NULL and has room for the capacity, which is more than the count: C vouches for it.
-        unsafe {
-            text.cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), count);
-            text.add(count).write(0);
-        }
-    }
-    write_if_given(length, bytes.len());
-    Ok(())
-}
-
-/// An array of C, which lives as long as C keeps it, that is for the call.
-#[inline(always)]
+/// An array of C, which lives for the call; empty where its length is 0.
 pub fn array<'call, T>(name: &str, array: *const T, length: usize) -> Result<&'call [T]> {
+    check_array(name, array, length)?;
     if length == 0 {
         return Ok(&[]);
     }
-    check_array(name, array, length)?;
-    // SAFETY: it is not NULL, and C vouches that it has so many elements, which stay as they are for the call.
+    // SAFETY: it is not NULL, not longer than memory, and C vouches that it is as long as is said.
     Ok(unsafe { std::slice::from_raw_parts(array, length) })
+}
+
+/// Bytes of C, which live for the call.
+#[inline(always)]
+pub fn bytes<'call>(name: &str, data: *const u8, length: usize) -> Result<&'call [u8]> {
+    array(name, data, length)
+}
+
+/// The same where they are sure to be right.
+#[inline(always)]
+pub fn bytes_quickly<'call>(data: *const u8, length: usize) -> Option<&'call [u8]> {
+    if data.is_null() || length > isize::MAX as usize {
+        return None;
+    }
+    // SAFETY: as in `array`.
+    Some(unsafe { std::slice::from_raw_parts(data, length) })
+}
+
+/// Copies text to C, NUL-ended, and says how long it is.
+pub fn write_text(name: &str, (text, capacity): (*mut c_char, usize), length: *mut usize, bytes: &[u8]) -> Result {
+    check_array(name, text, capacity)?;
+    write_if_given(length, bytes.len());
+    if capacity != 0 {
+        let fits = bytes.len().min(capacity - 1);
+        for (place, byte) in bytes[..fits].iter().chain(&[0]).enumerate() {
+            // SAFETY: `place` is below the capacity, so the text is not NULL and has room there: C vouches for it.
+            unsafe { text.add(place).write(*byte as c_char) };
+        }
+    }
+    if bytes.len() < capacity {
+        return Ok(());
+    }
+    let why = format_args!("{name}: there is room for {capacity} bytes, and {} are needed", bytes.len() + 1);
+    Err(Status::ERR_TOO_LONG.because(why))
+}
+
+/// Text that must be given.
+pub fn required_text<'call>(name: &str, given: *const c_char) -> Result<&'call str> {
+    text(name, given)?.ok_or_else(|| is_null(name))
 }
 
 /// 0 or 1.

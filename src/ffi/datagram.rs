@@ -227,7 +227,7 @@ fn listen(
     protocol: Rc<dyn Protocol>,
     this: Owned,
 ) -> Result<Item<DatagramPort>> {
-    let endpoint = endpoint::parse(convert::c_bytes("endpoint", endpoint)?, Purpose::Datagrams)?;
+    let endpoint = endpoint::parse(convert::bytes_text("endpoint", endpoint)?, Purpose::Datagrams)?;
     datagram::listen(reactor, &endpoint, protocol, this)
 }
 

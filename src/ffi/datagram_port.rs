@@ -112,7 +112,7 @@ pub extern "C" fn lariat_datagram_port_connect(
     endpoint: *const c_char,
 ) -> lariat_status {
     guard::on(port, |port| {
-        let peer = endpoint::parse_peer(convert::c_bytes("endpoint", endpoint)?)?;
+        let peer = endpoint::parse_peer(convert::bytes_text("endpoint", endpoint)?)?;
         datagram::connect(port, &peer)
     })
 }
@@ -160,10 +160,10 @@ pub extern "C" fn lariat_datagram_port_number(port: *mut lariat_datagram_port) -
 
 /// Tells where a port is, as an endpoint: udp://127.0.0.1:4000.
 ///
-/// text      written: ended by NUL, and cut short if there is no room; may be NULL if capacity is 0.
+/// text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
 /// capacity  how many bytes text has.
 /// length    written: how many bytes there are, without the NUL; may be NULL.
-/// errors    LARIAT_ERR_CLOSED.
+/// errors    LARIAT_ERR_TOO_LONG when there was not enough room; LARIAT_ERR_CLOSED.
 /// thread    the reactor's.
 /// Twisted   IListeningPort.getHost.
 #[unsafe(no_mangle)]
@@ -175,7 +175,7 @@ pub extern "C" fn lariat_datagram_port_address(
 ) -> lariat_status {
     guard::on(port, |port| {
         let endpoint = datagram::address(port)?.endpoint(true);
-        convert::write_text("text", text, capacity, length, &endpoint)
+        convert::write_text("text", (text, capacity), length, &endpoint)
     })
 }
 

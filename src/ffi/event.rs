@@ -22,7 +22,7 @@ pub const LARIAT_EVENT_READY: i32 = 4;
 pub const LARIAT_EVENT_TRIGGER: i32 = 5;
 /// A looping call is due; source: its handle.
 pub const LARIAT_EVENT_LOOPING_CALL: i32 = 6;
-/// A connection was made; source: its transport.
+/// A connection was made; source: its transport. It is read when the host has gone on to the next event.
 pub const LARIAT_EVENT_CONNECTION_MADE: i32 = 7;
 /// Bytes were received: data, len; source: the transport.
 pub const LARIAT_EVENT_DATA_RECEIVED: i32 = 8;

@@ -178,6 +178,21 @@ impl Answer for Text {
     }
 }
 
+/// Text that C reads; null when the call fails.
+pub struct TextOrNull(pub Word);
+
+impl Answer for TextOrNull {
+    type C = *const c_char;
+
+    fn answer(self) -> *const c_char {
+        self.0.pointer()
+    }
+
+    fn failed(_: Status) -> *const c_char {
+        std::ptr::null()
+    }
+}
+
 /// A call on the thing that a handle names, by the thread of its reactor, which cannot be adopted meanwhile. What the
 /// body owns is freed before a failure is recorded, also when the handle is refused.
 #[inline(always)]

@@ -52,20 +52,24 @@ pub struct lariat_stats {
     pub callbacks_running: u64,
     /// Turns made so far.
     pub turns: u64,
-    /// Connections that are not over.
+    /// Connections, those included that are being made.
     pub transports: u64,
-    /// Listeners that were not stopped.
+    /// Listeners.
     pub listeners: u64,
-    /// Datagram ports that were not stopped.
+    /// Datagram ports.
     pub datagram_ports: u64,
+    /// Look-ups of names that are not over.
+    pub look_ups: u64,
+    /// Addresses that look-ups have found, or a resolver is filling in.
+    pub addresses: u64,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers.
 unsafe impl Versioned for lariat_stats {
     const FIELDS: &'static [usize] = fields!(lariat_stats:
         struct_size threads delayed_calls soon_calls deferreds failures results watchers triggers locks semaphores
-        queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns
-        transports listeners datagram_ports);
+        queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns transports
+        listeners datagram_ports look_ups addresses);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -92,6 +96,8 @@ unsafe impl Versioned for lariat_stats {
             transports: 0,
             listeners: 0,
             datagram_ports: 0,
+            look_ups: 0,
+            addresses: 0,
         }
     }
 }
@@ -155,6 +161,8 @@ impl lariat_stats {
             transports: alive(Kind::Transport),
             listeners: alive(Kind::Listener),
             datagram_ports: alive(Kind::DatagramPort),
+            look_ups: alive(Kind::LookUp),
+            addresses: alive(Kind::Addresses),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::deferred::queue::Queue;
 use crate::deferred::results::Results;
 use crate::deferred::triggers::Trigger;
 use crate::handles::Body;
-use crate::net::datagram::DatagramPort;
+use crate::net::{addresses::Addresses, datagram::DatagramPort, listener::Listener, transport::Transport};
 use crate::reactor::{Reactor, scopes::Scope, simulation::Simulation, timers::DelayedCall, watch::Watcher};
 use std::ffi::{c_char, c_void};
 
@@ -58,6 +58,12 @@ pub struct lariat_results {
     _private: [u8; 0],
 }
 
+/// The addresses that a name leads to. They live as long as the Deferred whose value they are, or, once they are taken,
+/// until lariat_addresses_free.
+pub struct lariat_addresses {
+    _private: [u8; 0],
+}
+
 /// A lock for which Deferreds wait. Until lariat_lock_free.
 pub struct lariat_lock {
     _private: [u8; 0],
@@ -101,6 +107,16 @@ pub struct lariat_scope {
 /// A world without a kernel: one clock, any number of reactors, all that happens decided by a seed. Until
 /// lariat_simulation_free.
 pub struct lariat_simulation {
+    _private: [u8; 0],
+}
+
+/// A socket that takes connections, until the Deferred of lariat_listener_stop has fired.
+pub struct lariat_listener {
+    _private: [u8; 0],
+}
+
+/// A connection. Goes stale when its connection_lost has returned; nobody frees it.
+pub struct lariat_transport {
     _private: [u8; 0],
 }
 
@@ -217,6 +233,26 @@ pub type lariat_job_fn = Option<extern "C" fn(job: *mut lariat_job, user_data: *
 pub type lariat_blocking_fn =
     Option<extern "C" fn(reactor: *mut lariat_reactor, user_data: *mut c_void) -> *mut lariat_deferred>;
 
+/// Looks a name up in place of the system, on the reactor's thread.
+///
+/// reactor    the reactor.
+/// name       UTF-8; valid until the function returns.
+/// family     LARIAT_FAMILY_ANY, _IPV4 or _IPV6: addresses of another family are left out of the answer.
+/// answer     for lariat_addresses_add; stale once the look-up is over.
+/// user_data  as given with the function.
+/// returns    NULL: answer has all addresses, or none; or a Deferred, handed over: it has when that has fired, together
+///            with those of a lariat_addresses that it fires with; its failure is the look-up's. It is cancelled when
+///            nobody waits any more.
+pub type lariat_resolver_fn = Option<
+    extern "C" fn(
+        reactor: *mut lariat_reactor,
+        name: *const c_char,
+        family: i32,
+        answer: *mut lariat_addresses,
+        user_data: *mut c_void,
+    ) -> *mut lariat_deferred,
+>;
+
 /// Told what the library has to say, on the reactor's thread. What it logs itself meanwhile is dropped.
 ///
 /// level      LARIAT_LOG_ERROR, LARIAT_LOG_WARNING or LARIAT_LOG_INFO.
@@ -236,6 +272,58 @@ pub type lariat_slow_fn = Option<extern "C" fn(seconds: f64, what: *const c_char
 /// failure    valid until the function returns, unless kept.
 /// user_data  as given with the function.
 pub type lariat_unhandled_fn = Option<extern "C" fn(failure: *const lariat_failure, user_data: *mut c_void)>;
+
+/// Told that a connection is there, on the reactor's thread, before anything else of it.
+///
+/// transport  the connection.
+/// self       as given with the protocol, or made by the build function.
+pub type lariat_connection_made_fn = Option<extern "C" fn(transport: *mut lariat_transport, self_: *mut c_void)>;
+
+/// Told that data has come, on the reactor's thread. What it writes goes out when it returns.
+///
+/// transport  the connection.
+/// data       len bytes, until the function returns.
+/// len        at least 1; of a frame also 0.
+/// self       as given with the protocol, or made by the build function.
+pub type lariat_data_received_fn =
+    Option<extern "C" fn(transport: *mut lariat_transport, data: *const u8, len: usize, self_: *mut c_void)>;
+
+/// Told that a connection is over, on the reactor's thread, once and last, never from inside the call that ended it.
+///
+/// transport  the connection, which can do nothing any more; stale when the function returns.
+/// reason     LARIAT_CONNECTION_DONE for a clean end; else why. Valid until the function returns, unless kept.
+/// self       as given with the protocol, or made by the build function; freed afterwards by its free_self.
+pub type lariat_connection_lost_fn =
+    Option<extern "C" fn(transport: *mut lariat_transport, reason: *const lariat_failure, self_: *mut c_void)>;
+
+/// Told that one direction of a connection has ended, on the reactor's thread.
+///
+/// transport  the connection.
+/// self       as given with the protocol, or made by the build function.
+pub type lariat_half_closed_fn = Option<extern "C" fn(transport: *mut lariat_transport, self_: *mut c_void)>;
+
+/// Makes what the functions of a new connection's protocol get as self, on the reactor's thread. The transport can be
+/// told things already, and be written to.
+///
+/// listener   where it came in.
+/// transport  the connection.
+/// self       to be written: what the functions get; NULL unless it is.
+/// user_data  as given with the function.
+/// returns    LARIAT_OK; anything else refuses the connection, which is closed, and nothing of it is called.
+pub type lariat_build_protocol_fn = Option<
+    extern "C" fn(
+        listener: *mut lariat_listener,
+        transport: *mut lariat_transport,
+        self_: *mut *mut c_void,
+        user_data: *mut c_void,
+    ) -> lariat_status,
+>;
+
+/// Tells a producer something, on the reactor's thread.
+///
+/// transport  the connection that it writes to.
+/// user_data  as given with the producer.
+pub type lariat_producer_fn = Option<extern "C" fn(transport: *mut lariat_transport, user_data: *mut c_void)>;
 
 /// What an opaque type of C stands for in the core.
 pub trait Opaque {
@@ -270,6 +358,7 @@ handles! {
     lariat_deferred = Deferred;
     lariat_failure = Failure;
     lariat_results = Results;
+    lariat_addresses = Addresses;
     lariat_lock = Lock;
     lariat_semaphore = Semaphore;
     lariat_queue = Queue;
@@ -277,5 +366,7 @@ handles! {
     lariat_cooperator = Cooperator;
     lariat_cooperative_task = Task;
     lariat_scope = Scope;
+    lariat_listener = Listener;
+    lariat_transport = Transport;
     lariat_simulation = Simulation;
 }

@@ -89,6 +89,8 @@ pub type LostFn = extern "C-unwind" fn(Word, Word, Word);
 /// `lariat_build_protocol_fn`: listener, transport, where self goes, user data; returns a status.
 pub type BuildFn = extern "C-unwind" fn(Word, Word, &mut Word, Word) -> i32;
 
+/// `lariat_resolver_fn`: reactor, name, family, answer, user data; returns a Deferred or null.
+pub type ResolverFn = extern "C-unwind" fn(Word, Word, i32, Word, Word) -> Word;
 /// `lariat_datagram_received_fn`: port, data, length, peer, self.
 pub type DatagramFn = extern "C-unwind" fn(Word, Word, usize, Word, Word);
 /// `lariat_datagram_failed_fn`: port, reason, peer, self.

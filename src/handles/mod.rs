@@ -42,7 +42,11 @@ pub enum Kind {
     Listener,
     Transport,
     DatagramPort,
+    LookUp,
+    Addresses,
+    Resolver,
+    Connecting,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 21;
+pub const KINDS: usize = 25;

@@ -34,8 +34,7 @@ fn take(reactor: ReactorItem, descriptor: Socket, sort: Sort) -> Result<Fresh> {
         Sort::Connected => "a connected stream socket",
         Sort::Datagrams => "a datagram socket",
     };
-    let (stream, listening) = platform::socket_sort(descriptor)
-        .map_err(|why| error::refused(format_args!("descriptor {descriptor} is not {wanted}"), &why))?;
+    let (stream, listening) = platform::socket_sort(descriptor).map_err(|why| not_wanted(descriptor, wanted, &why))?;
     let right = match sort {
         Sort::Listening => stream && listening,
         Sort::Connected => {
@@ -50,6 +49,16 @@ fn take(reactor: ReactorItem, descriptor: Socket, sort: Sort) -> Result<Fresh> {
     platform::prepare_socket(descriptor)
         .map_err(|why| error::refused(format_args!("descriptor {descriptor}"), &why))?;
     Ok(Fresh::of_host(reactor, descriptor))
+}
+
+/// What is no socket at all is the wrong argument too; what is not open is the system's word.
+fn not_wanted(descriptor: Socket, wanted: &str, why: &std::io::Error) -> Status {
+    let what = format!("descriptor {descriptor} is not {wanted}");
+    #[cfg(unix)]
+    if matches!(why.raw_os_error(), Some(libc::ENOTSOCK | libc::EPROTOTYPE)) {
+        return Status::ERR_INVALID_ARGUMENT.because(format_args!("{what}: {why}"));
+    }
+    error::refused(what, why)
 }
 
 /// Accepts at a socket of the host, which is the library's when this succeeds.

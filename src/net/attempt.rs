@@ -1,8 +1,9 @@
 //! One attempt to connect to one address, and what it becomes.
 
+use super::endpoint::Options;
 use super::protocol::Protocol;
 use super::transport::{self, Transport, flag};
-use super::{Fresh, ending, reading};
+use super::{Fresh, ending, reading, writing};
 use crate::driver::sockets::{Carries, SocketOption};
 use crate::driver::{Address, Ready};
 use crate::handles::{Item, Owned, Word};
@@ -23,23 +24,17 @@ pub enum Failed {
 pub type Done = Box<dyn FnOnce(ReactorItem, std::result::Result<Item<Transport>, Failed>)>;
 
 /// How an attempt is made.
-#[derive(Clone, Copy)]
+#[derive(Clone, Default)]
 pub struct How {
     /// What it binds itself to before.
     pub bind: Option<Address>,
-    /// Small pieces are sent at once.
-    pub no_delay: bool,
-}
-
-impl Default for How {
-    fn default() -> Self {
-        Self { bind: None, no_delay: true }
-    }
+    /// What the socket is told.
+    pub options: Rc<Options>,
 }
 
 /// Begins to connect to an address. An error comes back as the system has it; else `done` is told. The transport joins
 /// the present scope. It can be given up by [`give_up`].
-pub fn begin(reactor: ReactorItem, address: &Address, how: How, done: Done) -> Result<io::Result<Item<Transport>>> {
+pub fn begin(reactor: ReactorItem, address: &Address, how: &How, done: Done) -> Result<io::Result<Item<Transport>>> {
     super::open(reactor)?;
     let socket = match connecting(reactor, address, how) {
         Ok(socket) => socket,
@@ -56,7 +51,7 @@ pub fn begin(reactor: ReactorItem, address: &Address, how: How, done: Done) -> R
     Ok(Ok(transport))
 }
 
-fn connecting(reactor: ReactorItem, address: &Address, how: How) -> io::Result<Fresh> {
+fn connecting(reactor: ReactorItem, address: &Address, how: &How) -> io::Result<Fresh> {
     let socket = reactor.with_driver(|driver| driver.open(address.family(), Carries::Stream))?;
     let fresh = Fresh::new(reactor, socket);
     fresh.with(|driver, socket| {
@@ -64,8 +59,8 @@ fn connecting(reactor: ReactorItem, address: &Address, how: How) -> io::Result<F
             driver.set(socket, SocketOption::ReuseAddress)?;
             driver.bind(socket, own)?;
         }
-        if how.no_delay && address.ip().is_some() {
-            driver.set(socket, SocketOption::NoDelay(true))?;
+        for option in how.options.of_stream(address.ip().is_some()) {
+            driver.set(socket, option)?;
         }
         driver.connect(socket, address)
     })?;
@@ -132,6 +127,7 @@ pub fn establish(transport: Item<Transport>, protocol: Rc<Protocol>, this: Owned
     transport.tell(|protocol| protocol.connection_made, events::CONNECTION_MADE);
     if !transport.has(flag::LOST) {
         reading::resume_if_possible(transport);
+        writing::note_early(transport);
     }
 }
 

@@ -37,11 +37,13 @@ pub(super) fn lost(transport: Item<Transport>, status: Status) {
     }
 }
 
-/// Ends with the status and the words that a call has left.
+/// Ends with the status and the words that a call has left. What was written before goes out as far as the system has
+/// room for it now: answers to what came before the peer broke the rules do not depend on how its bytes arrived.
 pub(super) fn fail(transport: Item<Transport>, why: Status) {
     if !transport.has(flag::LOST) {
         let message = crate::status::detail_of(why);
         let message = message.unwrap_or_else(|| why.text().to_string_lossy().into_owned());
+        writing::flush(transport);
         transport.lost_to(why, &message);
     }
 }
@@ -53,8 +55,13 @@ pub(super) fn lost_by(transport: Item<Transport>, why: &io::Error) {
             status @ (Status::ERR_TIMED_OUT | Status::ERR_NO_MEMORY | Status::ERR_UNREACHABLE) => status,
             _ => Status::ERR_CONNECTION_LOST,
         };
-        let name = transport.name();
-        lost_with(transport, error::failure(transport.root(), status, name, Some(why)));
+        let reactor = transport.root();
+        // A connection that the system has ended has no address any more; only who connected knows where to.
+        let reason = match transport.with_extra(|extra| extra.peer).flatten() {
+            Some(peer) => error::failure(reactor, status, format_args!("connection with {peer}"), Some(why)),
+            None => error::bare(reactor, status, why),
+        };
+        lost_with(transport, reason);
     }
 }
 
@@ -133,6 +140,9 @@ pub(super) fn finish(transport: Item<Transport>) {
     let reason = failure::owned(transport.reason.replace(Word::NULL));
     fail_files(transport, reason.word());
     let extra = transport.take_extra();
+    if let Some(rates) = extra.as_ref().and_then(|extra| extra.rates.as_ref()) {
+        rates.forget();
+    }
     if let Some(producer) = extra.as_ref().and_then(|extra| extra.producer.as_ref()) {
         producer::tell_stop(transport, producer);
     }
@@ -154,7 +164,7 @@ pub(super) fn finish(transport: Item<Transport>) {
         reactor.with_driver(|driver| driver.close(descriptor));
     }
     reactor.pools.free(transport);
-    reactor.in_scope(scope, || drop((owned, extra)));
+    reactor.in_scope(scope, || drop((owned, protocol, extra)));
 }
 
 fn tell_lost(transport: Item<Transport>, protocol: &super::protocol::Protocol, reason: Word) {

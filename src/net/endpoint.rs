@@ -59,6 +59,16 @@ pub enum Place {
     Inherited(Inherited),
 }
 
+impl Place {
+    fn family(&self) -> Option<Family> {
+        match self {
+            Place::At(address) => Some(address.family()),
+            Place::Any { family, .. } | Place::Name { family, .. } => *family,
+            Place::Inherited(_) => None,
+        }
+    }
+}
+
 /// Which of the sockets that were passed on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Inherited {
@@ -155,7 +165,7 @@ fn read(text: &[u8], purpose: Purpose) -> Parsed<Endpoint> {
         None => (rest, None),
     };
     let place = read_place(scheme.form, place, purpose)?;
-    let options = options::read(options, scheme.form, purpose)?;
+    let options = options::read(options, scheme.form, purpose, place.family())?;
     Ok(Endpoint { place, options })
 }
 

@@ -46,6 +46,13 @@ pub fn failure(reactor: ReactorItem, status: Status, what: impl Display, error: 
     made(reactor, status, os_error, &message)
 }
 
+/// A failure that says what the system said; its words are made for who asks.
+pub fn bare(reactor: ReactorItem, status: Status, error: &io::Error) -> Word {
+    let reason = Reason { code: status.0, os_error: error.raw_os_error().unwrap_or(0), message: None };
+    failure::make(reactor, &reason, Owned::default())
+        .map_or_else(|_| failure::of_status(reactor, status), Item::<Failure>::word)
+}
+
 /// A failure with this message; without memory for it, one that says no more than its status.
 pub fn made(reactor: ReactorItem, status: Status, os_error: i32, message: &str) -> Word {
     let reason = Reason { code: status.0, os_error, message: Some(message) };

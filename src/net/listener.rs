@@ -1,5 +1,6 @@
 //! Listeners: they make transports of what connects.
 
+use super::endpoint::Options;
 use super::protocol::Protocol;
 use super::transport::{self, Transport, flag};
 use super::unix_path::BoundPath;
@@ -8,7 +9,7 @@ use super::was_interrupted;
 use super::{Fresh, attempt, error, reading, would_block};
 use crate::deferred::{Deferred, DeferredItem, chain};
 use crate::driver::sockets::{Carries, SocketOption};
-use crate::driver::{Address, Readiness, Ready};
+use crate::driver::{Address, Driver, Readiness, Ready};
 use crate::handles::{self, Body, BuildFn, Item, Kind, Owned, Word};
 use crate::platform::Socket;
 use crate::reactor::{Reactor, ReactorItem, hooks, scopes, timers};
@@ -29,29 +30,21 @@ const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 
 /// How a listener is made.
 #[derive(Clone, Copy)]
-pub struct How {
+pub struct How<'a> {
     /// Connections that wait at most.
     pub backlog: i32,
     /// Several may listen at one address, and share what connects.
     pub reuse_port: bool,
     /// Of an IPv6 address: no IPv4.
     pub only_v6: bool,
-    /// Small pieces are sent at once.
-    pub no_delay: bool,
-    /// The permissions of a Unix socket's path.
-    pub mode: Option<u32>,
-}
-
-impl Default for How {
-    fn default() -> Self {
-        Self { backlog: 1024, reuse_port: false, only_v6: false, no_delay: true, mode: None }
-    }
+    /// What else the endpoint says.
+    pub options: &'a Options,
 }
 
 /// What makes the self of a new connection's protocol.
 #[derive(Default)]
 pub struct Build {
-    /// None: self is the user data itself.
+    /// None: all have what their protocol shares.
     pub function: Option<BuildFn>,
     /// What it gets.
     pub data: Owned,
@@ -75,6 +68,8 @@ pub struct Listener {
     paused: Cell<bool>,
     /// There may be a connection that waits.
     readable: Cell<bool>,
+    /// It is on the list of readiness to be reported again.
+    again: Cell<bool>,
     /// Descriptors had run out, and a timer is set.
     short: Cell<bool>,
     no_delay: Cell<bool>,
@@ -96,7 +91,7 @@ impl Body for Listener {
 pub fn listen(
     reactor: ReactorItem,
     address: &Address,
-    how: How,
+    how: How<'_>,
     protocol: Rc<Protocol>,
     build: Build,
 ) -> Result<Item<Listener>> {
@@ -110,7 +105,7 @@ pub fn listen(
     let listening = fresh.with(|driver, socket| driver.listen(socket, how.backlog));
     listening.map_err(|why| error::refused(what(), &why))?;
     let listener = adopt(reactor, fresh, protocol, build)?;
-    listener.no_delay.set(how.no_delay && address.ip().is_some());
+    listener.no_delay.set(how.options.no_delay && address.ip().is_some());
     *listener.path.borrow_mut() = path;
     Ok(listener)
 }
@@ -129,13 +124,14 @@ impl From<io::Error> for Trouble {
 fn bound(
     reactor: ReactorItem,
     address: &Address,
-    how: How,
+    how: How<'_>,
     path: &mut Option<BoundPath>,
 ) -> std::result::Result<Fresh, Trouble> {
     let open = || reactor.with_driver(|driver| driver.open(address.family(), Carries::Stream));
     let fresh = Fresh::new(reactor, open()?);
     if let Address::Unix(unix) = address {
-        *path = BoundPath::bind(&fresh, unix, how.mode).map_err(Trouble::Said)?;
+        fresh.with(|driver, socket| set_inherited(driver, socket, how.options, false))?;
+        *path = BoundPath::bind(&fresh, unix, how.options.mode).map_err(Trouble::Said)?;
         return Ok(fresh);
     }
     fresh.with(|driver, socket| {
@@ -146,13 +142,15 @@ fn bound(
         if matches!(address, Address::Ip(std::net::SocketAddr::V6(_))) {
             driver.set(socket, SocketOption::OnlyV6(how.only_v6))?;
         }
-        // What is accepted inherits it, which saves a call for each connection.
-        if how.no_delay {
-            driver.set(socket, SocketOption::NoDelay(true))?;
-        }
+        set_inherited(driver, socket, how.options, true)?;
         driver.bind(socket, address)
     })?;
     Ok(fresh)
+}
+
+/// What is accepted inherits it, which saves a call for each connection.
+fn set_inherited(driver: &dyn Driver, socket: Socket, options: &Options, is_ip: bool) -> io::Result<()> {
+    options.of_stream(is_ip).try_for_each(|option| driver.set(socket, option))
 }
 
 /// Accepts at a socket that listens already.
@@ -182,13 +180,28 @@ pub(super) fn adopt(
     listener.most_by_peer.set(0);
     listener.paused.set(false);
     listener.readable.set(false);
+    listener.again.set(false);
     listener.short.set(false);
     Ok(listener)
 }
 
+/// Whether the system has this family.
+pub(super) fn has_family(reactor: ReactorItem, family: crate::driver::Family) -> bool {
+    let opened = reactor.with_driver(|driver| driver.open(family, Carries::Stream));
+    opened.map(|socket| drop(Fresh::new(reactor, socket))).is_ok()
+}
+
 /// Something waits to be accepted.
-pub(super) fn ready(reactor: ReactorItem, listener: Item<Listener>) {
-    listener.readable.set(true);
+pub(super) fn ready(reactor: ReactorItem, listener: Item<Listener>, ready: Ready) {
+    if ready.readiness.is_empty() {
+        listener.again.set(false);
+    } else {
+        listener.readable.set(true);
+        if listener.again.get() {
+            // It is on the list: once a turn.
+            return;
+        }
+    }
     let mut batch = BATCH;
     while listener.open.get() && listener.readable.get() && !listener.paused.get() && !is_full(listener) {
         if batch == 0 {
@@ -207,10 +220,12 @@ fn is_full(listener: Item<Listener>) -> bool {
     listener.most.get() != 0 && listener.connections.get() >= listener.most.get()
 }
 
-/// Those that wait are not left alone: they are looked at in the next turn.
+/// Those that wait are not left alone: they are looked at in the next turn, by a readiness for nothing.
 fn again(listener: Item<Listener>) {
-    let readiness = Readiness { readable: true, writable: false };
-    listener.root().ready_again(Ready { key: listener.word(), readiness, ended: false });
+    if !listener.again.replace(true) {
+        let ready = Ready { key: listener.word(), readiness: Readiness::default(), ended: false };
+        listener.root().ready_again(ready);
+    }
 }
 
 fn resume_if_possible(listener: Item<Listener>) {
@@ -286,10 +301,13 @@ fn accepted(reactor: ReactorItem, listener: Item<Listener>, socket: Fresh) {
             transport.set(flag::COUNTED);
         }
     }
-    match build(reactor, listener, transport) {
-        Some((protocol, this)) if reading::watch(transport).is_ok() => attempt::establish(transport, protocol, this),
-        _ => super::ending::lost(transport, Status::ERR_CONNECTION_REFUSED),
+    let built = build(reactor, listener, transport);
+    if built.is_some() && !transport.has(flag::LOST) && reading::watch(transport).is_ok() {
+        let (protocol, this) = built.unwrap_or_default();
+        return attempt::establish(transport, protocol, this);
     }
+    super::ending::lost(transport, Status::ERR_CONNECTION_REFUSED);
+    reactor.in_scope(scope, || drop(built));
 }
 
 fn peer_of(socket: &Fresh) -> Option<Address> {
@@ -309,7 +327,7 @@ fn build(reactor: ReactorItem, listener: Item<Listener>, transport: Item<Transpo
         let build = listener.build.borrow();
         (build.function, build.data.word())
     };
-    let mut this = data;
+    let mut this = protocol.shared.word();
     if let Some(function) = function {
         this = Word::NULL;
         let _out = reactor.call_out();

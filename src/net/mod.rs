@@ -3,23 +3,33 @@
 //!
 //! `transport` is a connection and its state; `reading`, `writing` and `ending` are what happens to it. `listener` makes
 //! transports of what connects here, `attempt` and `connect` of what is connected to. `datagram` is a port for datagrams.
+//! An `endpoint` says where, and `resolver` looks its name up: by `host_resolver`, or by `names` on `look_up_threads`.
 
+pub mod addresses;
 pub mod adopt;
 pub mod attempt;
+pub mod connect;
+mod connect_error;
 pub mod datagram;
 pub mod datagram_reading;
 pub mod datagram_writing;
 pub mod ending;
 pub mod endpoint;
 pub mod error;
+pub mod host_resolver;
+pub mod inherited;
 pub mod listener;
+mod look_up_threads;
 pub mod multicast;
+mod names;
+pub mod open;
 pub mod options;
 pub mod out;
 pub mod producer;
 pub mod protocol;
 pub mod rate;
 pub mod reading;
+pub mod resolver;
 pub mod transport;
 pub mod unix_path;
 pub mod writing;
@@ -46,9 +56,15 @@ const SPARE: usize = 64;
 pub struct Network {
     buffer: Cell<Option<Box<[u8]>>>,
     /// Emptied write queues, each with an emptied buffer.
+    #[expect(clippy::vec_box, reason = "they move to the connections that need them, and back")]
     outs: RefCell<Vec<Box<Out>>>,
     /// Whose callback is running: what it writes goes out when that returns.
     current: Cell<Word>,
+    names: names::Names,
+    /// The host's resolver; null for the system.
+    resolver: Cell<Word>,
+    /// Calls of the host's resolver that have not returned.
+    resolving: Cell<u32>,
     /// What datagrams are received into; there once a port was opened.
     space: datagram_reading::SharedSpace,
 }
@@ -64,6 +80,8 @@ impl Body for Network {
         network.space.take();
         network.outs.take();
         network.current.set(Word::NULL);
+        network.names.close();
+        network.resolver.set(Word::NULL);
         network.root().network.set(0);
         network.root().pools.free(network);
     }
@@ -80,6 +98,11 @@ pub fn open(reactor: ReactorItem) -> Result<Item<Network>> {
         reactor.above.finish.set(Some(finish));
     }
     Ok(of(reactor))
+}
+
+/// The network of a reactor, if it was needed yet.
+fn opened(reactor: ReactorItem) -> Option<Item<Network>> {
+    (reactor.network.get() != 0).then(|| of(reactor))
 }
 
 /// The network of a reactor that has connections.
@@ -115,7 +138,7 @@ fn ready(reactor: ReactorItem, ready: Ready) {
             datagram::ready(reactor, port, ready);
         }
     } else if let Ok(listener) = handles::get::<Listener>(ready.key) {
-        listener::ready(reactor, listener);
+        listener::ready(reactor, listener, ready);
     }
 }
 
@@ -157,7 +180,7 @@ impl Fresh {
     }
 
     fn of_host(reactor: ReactorItem, socket: Socket) -> Self {
-        // Not made from another one, which would close the socket when it is dropped.
+        // Not with the rest of another one: that would be dropped, and close it.
         Self { reactor, socket: Some(socket), is_hosts: true }
     }
 

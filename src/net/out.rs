@@ -70,20 +70,38 @@ impl Out {
         self.length
     }
 
-    /// Whether nothing waits.
+    /// Whether nothing waits: at most an emptied buffer is there.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.length == 0
+            && match self.parts.front() {
+                None => true,
+                Some(Part::Bytes(_)) => self.parts.len() == 1,
+                Some(_) => false,
+            }
+    }
+
+    /// Adds bytes where there is room for them already.
+    #[inline(always)]
+    pub fn push_quickly(&mut self, data: &[u8]) -> Option<()> {
+        match self.parts.back_mut() {
+            Some(Part::Bytes(last)) if last.capacity() - last.len() >= data.len() => {
+                last.extend_from_slice(data);
+                self.length += data.len() as u64;
+                Some(())
+            }
+            _ => None,
+        }
     }
 
     /// Adds bytes.
     pub fn push(&mut self, data: &[u8]) -> Result {
         let no_memory = |_| Status::ERR_NO_MEMORY;
-        if let Some(Part::Bytes(last)) = self.parts.back_mut() {
-            if last.capacity() - last.len() >= data.len() {
-                last.extend_from_slice(data);
-                self.length += data.len() as u64;
-                return Ok(());
-            }
+        if self.push_quickly(data).is_some() {
+            return Ok(());
+        }
+        if self.is_empty() {
+            self.parts.clear();
         }
         self.parts.try_reserve(1).map_err(no_memory)?;
         let mut bytes = std::mem::take(&mut self.spare);
@@ -97,6 +115,9 @@ impl Out {
     /// Adds a part of a file, or a descriptor.
     pub fn push_part(&mut self, part: Part) -> Result {
         self.parts.try_reserve(1).map_err(|_| Status::ERR_NO_MEMORY)?;
+        if self.is_empty() {
+            self.parts.clear();
+        }
         if let Part::File { left, .. } = &part {
             self.length += left;
         }
@@ -104,8 +125,44 @@ impl Out {
         Ok(())
     }
 
+    /// What waits, if it is bytes in one piece, of which none has gone out yet.
+    #[inline(always)]
+    pub fn in_one_piece(&self) -> Option<&[u8]> {
+        match self.parts.front() {
+            Some(Part::Bytes(bytes)) if self.offset == 0 && self.parts.len() == 1 && bytes.capacity() <= CHUNK => {
+                Some(bytes)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same of bytes in one piece, which most writes are.
+    #[inline]
+    fn send_one<S: Sockets + ?Sized>(&mut self, sockets: &S, socket: Socket, most: usize) -> Option<io::Result<Sent>> {
+        let (1, Some(Part::Bytes(bytes))) = (self.parts.len(), self.parts.front()) else { return None };
+        let bytes = &bytes[self.offset..];
+        let offered = bytes.len().min(most);
+        let sent = sockets.send(socket, &bytes[..offered]);
+        Some(sent.map(|sent| {
+            self.advance(sent);
+            Sent::Some(sent, sent < offered)
+        }))
+    }
+
     /// Writes what there is room for, with `more` behind it; `most` bytes at most.
+    #[inline]
     pub fn send<S: Sockets + ?Sized>(
+        &mut self,
+        sockets: &S,
+        socket: Socket,
+        more: &[u8],
+        most: usize,
+    ) -> io::Result<Sent> {
+        let one = if more.is_empty() { self.send_one(sockets, socket, most) } else { None };
+        one.unwrap_or_else(|| self.send_parts(sockets, socket, more, most))
+    }
+
+    fn send_parts<S: Sockets + ?Sized>(
         &mut self,
         sockets: &S,
         socket: Socket,
@@ -155,6 +212,7 @@ impl Out {
         Ok(Sent::Some(sent, false))
     }
 
+    #[inline(never)]
     fn send_bytes<S: Sockets + ?Sized>(
         &mut self,
         sockets: &S,
@@ -197,8 +255,9 @@ impl Out {
     }
 
     /// So many bytes of what is here are written; what is more was given beside.
-    fn advance(&mut self, mut sent: usize) {
-        while let Some(Part::Bytes(bytes)) = self.parts.front_mut() {
+    #[inline]
+    pub fn advance(&mut self, mut sent: usize) {
+        while let (count, Some(Part::Bytes(bytes))) = (self.parts.len(), self.parts.front_mut()) {
             let left = bytes.len() - self.offset;
             if sent < left {
                 self.offset += sent;
@@ -208,6 +267,10 @@ impl Out {
             sent -= left;
             self.length -= left as u64;
             self.offset = 0;
+            if count == 1 && bytes.capacity() <= CHUNK {
+                // Stays, for what comes next.
+                return bytes.clear();
+            }
             if let Some(Part::Bytes(mut emptied)) = self.parts.pop_front() {
                 if emptied.capacity() <= CHUNK {
                     emptied.clear();

@@ -4,9 +4,11 @@ use super::transport::{Transport, flag};
 use crate::handles::{DataFn, FreeFn, Item, LostFn, Owned, TransportFn, Word};
 use crate::reactor::events::{self, Event};
 use crate::status::Result;
+use std::any::Any;
+use std::rc::Rc;
 
 /// The functions of a protocol, or the tag of its events. None of it is told where there is neither.
-#[derive(Clone, Default)]
+#[derive(Default)]
 #[expect(missing_docs, reason = "each is named after its field in lariat_protocol")]
 pub struct Protocol {
     pub connection_made: Option<TransportFn>,
@@ -18,6 +20,8 @@ pub struct Protocol {
     /// What `data_received` does not consume comes again, with more behind it.
     pub pull: bool,
     pub events: Option<u64>,
+    /// What all connections have as self, freed with the last of them.
+    pub shared: Owned,
 }
 
 impl Protocol {
@@ -38,6 +42,8 @@ pub trait Filter {
     fn received(&self, transport: Item<Transport>, data: &[u8]) -> Result;
     /// The peer sends no more: an error where that cuts something short.
     fn ended(&self, transport: Item<Transport>) -> Result;
+    /// For who has put it there, to find it again.
+    fn as_any(self: Rc<Self>) -> Rc<dyn Any>;
 }
 
 impl Item<Transport> {
@@ -46,6 +52,10 @@ impl Item<Transport> {
         let reactor = self.root();
         let Some((function, tag)) = self.with_protocol(|protocol| (which(protocol), protocol.events)) else { return };
         if let Some(tag) = tag {
+            if kind == events::CONNECTION_MADE {
+                // Nothing is read before the host has seen it, and has said how: by framing, for one.
+                self.set(flag::HELD);
+            }
             events::push(reactor, Event { kind, tag, source: self.word(), ..Event::default() });
         } else if let Some(function) = function {
             let _out = reactor.call_out();
@@ -80,10 +90,15 @@ impl Item<Transport> {
     }
 
     /// Whether the data that comes now has nowhere to go; then reading goes on when there is room for its events.
+    #[inline]
     pub(super) fn is_held(self) -> bool {
-        let as_events = self.with_protocol(|protocol| protocol.events.is_some()) == Some(true);
-        if !as_events || self.has(flag::HELD) {
-            return self.has(flag::HELD);
+        self.has(flag::EVENTS) && self.hold_if_full()
+    }
+
+    #[inline(never)]
+    fn hold_if_full(self) -> bool {
+        if self.has(flag::HELD) {
+            return true;
         }
         let held = events::hold_if_full(self.root(), self.word());
         if held {

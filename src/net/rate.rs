@@ -3,7 +3,7 @@
 use super::transport::{Transport, flag};
 use super::{reading, writing};
 use crate::handles::{self, Item, Word};
-use crate::reactor::timers;
+use crate::reactor::timers::{self, DelayedCall};
 use crate::status::{Result, Status};
 
 /// Bytes a second, and what of it may be used now.
@@ -12,6 +12,8 @@ struct Bucket {
     rate: f64,
     level: f64,
     filled: u64,
+    /// What looks again when there is something to use.
+    timer: Word,
 }
 
 /// The limits of both directions; a rate of 0 is none.
@@ -26,7 +28,7 @@ const WORTH: f64 = 1024.0;
 
 impl Bucket {
     fn new(rate: f64, now: u64) -> Self {
-        Self { rate, level: rate, filled: now }
+        Self { rate, level: rate, filled: now, timer: Word::NULL }
     }
 
     fn fill(&mut self, now: u64) {
@@ -46,12 +48,24 @@ impl Bucket {
     }
 }
 
+impl Rates {
+    /// Its timers are for nothing any more.
+    pub(super) fn forget(&self) {
+        for bucket in [self.read, self.write] {
+            if let Ok(timer) = handles::get::<DelayedCall>(bucket.timer) {
+                let _ = timers::cancel(timer);
+            }
+        }
+    }
+}
+
 /// Sets the limits, in bytes a second.
 pub fn set(transport: Item<Transport>, read: f64, write: f64) -> Result {
     transport.check_open()?;
     let now = transport.root().read_clock();
     let rates = Rates { read: Bucket::new(read, now), write: Bucket::new(write, now) };
-    transport.with_new_extra(|extra| extra.rates = Some(rates))?;
+    let before = transport.with_new_extra(|extra| extra.rates.replace(rates))?;
+    before.iter().for_each(Rates::forget);
     transport.set(flag::RATED);
     resume_reading(transport);
     resume_writing(transport);
@@ -64,7 +78,14 @@ fn with<R>(transport: Item<Transport>, which: impl FnOnce(&mut Rates) -> R) -> O
 
 /// How much of `room` may be read now; at least one byte, since nothing read would mean an end.
 pub(super) fn may_read(transport: Item<Transport>, room: usize) -> usize {
-    let level = with(transport, |rates| if rates.read.rate > 0.0 { rates.read.level as usize } else { room });
+    let now = transport.root().read_clock();
+    let level = with(transport, |rates| {
+        if rates.read.rate <= 0.0 {
+            return room;
+        }
+        rates.read.fill(now);
+        rates.read.level as usize
+    });
     level.unwrap_or(room).clamp(1, room)
 }
 
@@ -79,7 +100,8 @@ pub(super) fn did_read(transport: Item<Transport>, length: usize) {
     });
     if let Some(wait) = wait.flatten() {
         transport.set(flag::READ_LIMITED);
-        wake(transport, now.saturating_add(wait), read_again);
+        let timer = wake(transport, now.saturating_add(wait), read_again);
+        with(transport, |rates| rates.read.timer = timer);
     }
 }
 
@@ -94,7 +116,8 @@ pub(super) fn may_write(transport: Item<Transport>, room: usize) -> usize {
         Ok(level) => level.min(room),
         Err(wait) => {
             transport.set(flag::WRITE_LIMITED);
-            wake(transport, now.saturating_add(wait), write_again);
+            let timer = wake(transport, now.saturating_add(wait), write_again);
+            with(transport, |rates| rates.write.timer = timer);
             0
         }
     }
@@ -104,9 +127,13 @@ pub(super) fn did_write(transport: Item<Transport>, length: usize) {
     with(transport, |rates| rates.write.level -= length as f64);
 }
 
-fn wake(transport: Item<Transport>, at: u64, call: handles::CallFn) {
-    if timers::call_at(transport.root(), at, call, transport.word()).is_err() {
-        transport.lost_to(Status::ERR_NO_MEMORY, "no memory for a timer");
+fn wake(transport: Item<Transport>, at: u64, call: handles::CallFn) -> Word {
+    match timers::call_at(transport.root(), at, call, transport.word()) {
+        Ok(timer) => timer.word(),
+        Err(_) => {
+            transport.lost_to(Status::ERR_NO_MEMORY, "no memory for a timer");
+            Word::NULL
+        }
     }
 }
 

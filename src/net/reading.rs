@@ -31,7 +31,8 @@ pub(super) fn read(reactor: ReactorItem, network: Item<Network>, transport: Item
         filtered(transport, &[]);
     }
     let mut budget = BUDGET;
-    while transport.has(flag::READABLE) && !transport.has(STOPS) {
+    // A filter that found no room for its events has set the flag: the end must not overtake what it still has.
+    while transport.has(flag::READABLE) && !transport.has(STOPS | flag::HELD) {
         let room = allowed(transport, buffer.len());
         match receive(transport, &mut buffer[..room]) {
             Ok(0) => {
@@ -83,12 +84,11 @@ fn allowed(transport: Item<Transport>, room: usize) -> usize {
     if transport.has(flag::RATED) { super::rate::may_read(transport, room) } else { room }
 }
 
-/// Has the transport read on in the next turn.
+/// Has the transport read on in the next turn: by a readiness for nothing, which tells it from an edge.
 pub(super) fn again(reactor: ReactorItem, transport: Item<Transport>) {
     if !transport.has(flag::AGAIN) {
         transport.set(flag::AGAIN);
-        let readiness = Readiness { readable: true, writable: false };
-        reactor.ready_again(Ready { key: transport.word(), readiness, ended: false });
+        reactor.ready_again(Ready { key: transport.word(), readiness: Readiness::default(), ended: false });
     }
 }
 
@@ -102,11 +102,24 @@ fn received(transport: Item<Transport>, data: &[u8]) {
     }
     if transport.has(flag::FILTERED) {
         filtered(transport, data);
-    } else if transport.has(flag::PULL) {
+    } else {
+        hand_on(transport, data);
+    }
+}
+
+/// Hands data to the protocol as it wants it: what is not consumed comes again, or all of it is.
+#[inline]
+pub fn hand_on(transport: Item<Transport>, data: &[u8]) {
+    if transport.has(flag::PULL) {
         pulled(transport, data);
     } else {
         transport.deliver(data);
     }
+}
+
+/// What is between a connection and its protocol.
+pub fn filter(transport: Item<Transport>) -> Option<Rc<dyn Filter>> {
+    if transport.has(flag::FILTERED) { filter_of(transport) } else { None }
 }
 
 fn filter_of(transport: Item<Transport>) -> Option<Rc<dyn Filter>> {
@@ -195,6 +208,32 @@ pub fn consume(transport: Item<Transport>, length: usize) -> Result {
     Ok(())
 }
 
+/// Whether its data is being handed over: then this is called by who it is handed to.
+pub fn is_reading(transport: Item<Transport>) -> bool {
+    transport.has(flag::READING)
+}
+
+/// Whether what is not consumed comes again.
+pub fn pulls(transport: Item<Transport>) -> bool {
+    transport.has(flag::PULL)
+}
+
+/// Takes what was not consumed, to be handed over in another way.
+pub fn take_pulled(transport: Item<Transport>) -> Result<Vec<u8>> {
+    let mut taken = Vec::new();
+    let done = transport.with_extra(|extra| {
+        let left = &extra.pulled[extra.pulled_at..];
+        taken.try_reserve_exact(left.len()).map_err(|_| Status::ERR_NO_MEMORY)?;
+        taken.extend_from_slice(left);
+        // It stays where it is: the callback that looks at it may be running.
+        extra.pulled_at = extra.pulled.len();
+        Ok(())
+    });
+    done.unwrap_or(Ok(()))?;
+    transport.clear(flag::PULL_FULL);
+    Ok(taken)
+}
+
 /// The peer sends no more.
 fn ended(transport: Item<Transport>) {
     transport.set(flag::READ_CLOSED);
@@ -226,16 +265,17 @@ pub fn resume(transport: Item<Transport>) -> Result {
     Ok(())
 }
 
-/// Reads what is there once nothing stops it any more.
-pub(super) fn resume_if_possible(transport: Item<Transport>) {
+/// Reads what is there, and hands on what a filter has, once nothing stops it any more.
+pub fn resume_if_possible(transport: Item<Transport>) {
     if transport.has(flag::READABLE | flag::FILTERED) && !transport.has(STOPS | flag::CONNECTING) {
         again(transport.root(), transport);
     }
 }
 
-/// Whether the protocol takes more now: a filter that has more asks before each piece.
+/// Whether the protocol takes more now: a filter that has more asks before each piece. A limit of rate is for what is
+/// read, not for what was.
 pub fn is_wanted(transport: Item<Transport>) -> bool {
-    !transport.has(STOPS & !flag::READ_CLOSED) && !transport.is_held()
+    !transport.has(STOPS & !(flag::READ_CLOSED | flag::READ_LIMITED)) && !transport.is_held()
 }
 
 /// Registers the socket: both directions, once, for all of its life.

@@ -63,6 +63,8 @@ pub mod flag {
     pub const COUNTED: u32 = 1 << 22;
     /// So much waits to be consumed that no more is read.
     pub const PULL_FULL: u32 = 1 << 23;
+    /// Its protocol is told by events.
+    pub const EVENTS: u32 = 1 << 24;
 }
 
 /// Above so many bytes that wait to be written a producer is paused, unless set.
@@ -202,7 +204,7 @@ impl Item<Transport> {
     }
 
     /// Refuses what is over or still connecting.
-    pub(super) fn check_open(self) -> Result {
+    pub fn check_open(self) -> Result {
         if self.has(flag::LOST) {
             return Err(Status::ERR_CLOSED.because("the connection is over"));
         }
@@ -227,9 +229,16 @@ pub(super) fn ready(reactor: ReactorItem, transport: Item<Transport>, ready: Rea
         transport.clear(flag::FULL);
         writing::flush(transport);
     }
+    let is_again = ready.readiness.is_empty();
+    if is_again {
+        transport.clear(flag::AGAIN);
+    }
     if ready.readiness.readable {
         transport.set(flag::READABLE);
-        transport.clear(flag::AGAIN | flag::HELD);
+        transport.clear(flag::HELD);
+    }
+    // One that is on the list reads when its turn comes, once a turn.
+    if is_again || (ready.readiness.readable && !transport.has(flag::AGAIN)) {
         reading::read(reactor, network, transport);
     }
     network.current.set(outer);
@@ -258,6 +267,11 @@ pub(super) fn replace_protocol(transport: Item<Transport>, protocol: Rc<Protocol
         transport.set(flag::PULL);
     } else {
         transport.clear(flag::PULL);
+    }
+    if protocol.events.is_some() {
+        transport.set(flag::EVENTS);
+    } else {
+        transport.clear(flag::EVENTS);
     }
     // The transport owns self by way of the protocol, which says how it is freed.
     let (word, _) = this.into_parts();

@@ -59,14 +59,40 @@ fn take_out(transport: Item<Transport>) -> Result<Box<Out>> {
 }
 
 fn put_out(transport: Item<Transport>, out: Box<Out>) {
-    if !out.is_empty() {
-        return transport.out.set(Some(out));
-    }
+    if out.is_empty() { put_empty(transport, out) } else { transport.out.set(Some(out)) }
+}
+
+#[inline(always)]
+fn put_empty(transport: Item<Transport>, out: Box<Out>) {
     let network = super::of(transport.root());
     let mut outs = network.outs.borrow_mut();
     if outs.len() < SPARE {
         outs.push(out);
     }
+}
+
+/// Adds a small piece to what the callback has written before.
+#[inline(always)]
+pub fn write_quickly(transport: Item<Transport>, data: &[u8]) -> Option<()> {
+    const OTHERWISE: u32 = flag::LOST | flag::WRITE_CLOSED | flag::LOSING_WRITE | flag::CONTROLLED;
+    if transport.has(OTHERWISE) || data.len() >= LARGE {
+        return None;
+    }
+    if let Some(mut out) = transport.out.take() {
+        let pushed = if transport.has(flag::WRITTEN) { out.push_quickly(data) } else { None };
+        transport.out.set(Some(out));
+        return pushed;
+    }
+    let network = super::of(transport.root());
+    if network.current.get() != transport.word() {
+        return None;
+    }
+    let mut outs = network.outs.borrow_mut();
+    outs.last_mut()?.push_quickly(data)?;
+    transport.out.set(outs.pop());
+    // It goes out when the callback returns.
+    transport.set(flag::WRITTEN);
+    Some(())
 }
 
 /// Writes. All of it is accepted, or nothing.
@@ -150,12 +176,46 @@ pub(super) fn note_written(transport: Item<Transport>) {
     }
 }
 
+/// What was written, or asked for, before the connection was there: an adopted one can be used at once.
+pub(super) fn note_early(transport: Item<Transport>) {
+    let asked = transport.has(flag::LOSING | flag::LOSING_WRITE | flag::CONTROLLED);
+    if asked || with_out(transport, |_| ()).is_some() {
+        note_written(transport);
+    }
+}
+
 /// Sends what was written since.
 pub(super) fn flush_written(transport: Item<Transport>) {
     transport.clear(flag::WRITTEN);
-    if !transport.has(flag::LOST | flag::FULL | flag::CONNECTING) {
+    if !transport.has(flag::LOST | flag::FULL | flag::CONNECTING) && flush_quickly(transport).is_none() {
         flush(transport);
     }
+}
+
+/// The usual case: one small piece goes out whole, and nobody waits for that.
+#[inline]
+fn flush_quickly(transport: Item<Transport>) -> Option<()> {
+    const OTHERWISE: u32 = flag::RATED | flag::CONTROLLED | flag::LOSING | flag::LOSING_WRITE;
+    if transport.has(OTHERWISE) || transport.idle.get() != 0 {
+        return None;
+    }
+    let mut out = transport.out.take()?;
+    let sent = out.in_one_piece().map(|bytes| transport.with_socket(|driver, socket| driver.send(socket, bytes)));
+    match sent {
+        Some(Ok(sent)) => out.advance(sent),
+        Some(Err(error)) if !was_interrupted(&error) => {
+            transport.out.set(Some(out));
+            failed(transport, &error);
+            return Some(());
+        }
+        _ => {}
+    }
+    if !out.is_empty() {
+        transport.out.set(Some(out));
+        return None;
+    }
+    put_empty(transport, out);
+    Some(())
 }
 
 fn retry<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
@@ -183,7 +243,7 @@ pub(super) fn flush(transport: Item<Transport>) {
     let Some(mut out) = transport.out.take() else { return drained(transport) };
     let mut told = Vec::new();
     let mut budget = BUDGET;
-    let failed = loop {
+    let stopped = loop {
         if out.is_empty() || budget == 0 {
             break None;
         }
@@ -208,16 +268,24 @@ pub(super) fn flush(transport: Item<Transport>) {
     };
     let left = !out.is_empty();
     put_out(transport, out);
-    match failed {
-        Some(error) if would_block(&error) => transport.set(flag::FULL),
-        Some(error) if is_short_of_room(&error) => try_again_later(transport),
-        Some(error) => ending::lost_by(transport, &error),
+    match stopped {
+        Some(error) => failed(transport, &error),
         None if left && budget == 0 => note_written(transport),
         None => {}
     }
     told.into_iter().for_each(|(deferred, whole)| file_sent(transport, deferred, whole));
     if !transport.has(flag::LOST) {
         drained(transport);
+    }
+}
+
+fn failed(transport: Item<Transport>, error: &io::Error) {
+    if would_block(error) {
+        transport.set(flag::FULL);
+    } else if is_short_of_room(error) {
+        try_again_later(transport);
+    } else {
+        ending::lost_by(transport, error);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 15] = [
+const ENDED: [Kind; 18] = [
     Kind::Listener,
     Kind::DatagramPort,
     Kind::Transport,
@@ -20,6 +20,9 @@ const ENDED: [Kind; 15] = [
     Kind::Semaphore,
     Kind::Queue,
     Kind::Deferred,
+    Kind::Connecting,
+    Kind::LookUp,
+    Kind::Resolver,
     Kind::DelayedCall,
     Kind::Scope,
     Kind::ThreadPool,
@@ -50,6 +53,7 @@ pub fn free(reactor: ReactorItem) -> Result {
     events::clear(reactor);
     reactor.pools.close(&[]);
     reactor.pools.end_all(Kind::Results);
+    reactor.pools.end_all(Kind::Addresses);
     reactor.pools.end_all(Kind::Failure);
     simulation::leave(reactor);
     drop(reactor.take_hooks());
@@ -84,6 +88,7 @@ fn wipe(reactor: &Reactor) {
     reactor.turn.clear();
     reactor.kept.clear();
     reactor.network.set(0);
+    reactor.look_ups.set(0);
     reactor.entered.take();
     reactor.scope.set(0);
     reactor.manual.set(None);

@@ -113,6 +113,9 @@ pub fn hold_if_full(reactor: ReactorItem, source: Word) -> bool {
 pub fn next(reactor: ReactorItem) -> Option<Seen> {
     let before = reactor.events.taken.take();
     if let Some(before) = before {
+        if before.kind == CONNECTION_MADE {
+            watch::resume(reactor, before.source);
+        }
         let _out = reactor.call_out();
         drop(before);
     }

@@ -136,6 +136,8 @@ pub struct Reactor {
     kept: kept::Kept,
     /// The network's slot number, for `net`; 0: none yet.
     pub network: Cell<u32>,
+    /// Look-ups that wait for the system.
+    pub look_ups: Cell<u32>,
     events: events::Events,
     /// The host polls the backend descriptor itself.
     embedded: Cell<bool>,
@@ -177,7 +179,7 @@ pub fn open(seam: Seam, limits: Limits, hooks: Hooks) -> Result<ReactorItem> {
     handles::check_memory(64 * 1024)?;
     let driver: Rc<dyn Driver> = match &seam {
         Seam::Real | Seam::Manual => Rc::new(MioDriver::new()?),
-        Seam::Simulated(simulation, _) => Rc::new(SimulatedDriver::new(simulation.world())),
+        Seam::Simulated(simulation, host) => Rc::new(SimulatedDriver::new(simulation.world(), host)),
     };
     let mut wheel = wheel::Wheel::default();
     let reactor = handles::root::<Reactor>(|reactor| &reactor.pools)?;

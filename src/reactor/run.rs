@@ -207,7 +207,11 @@ impl Item<Reactor> {
         let jobs = self.above.jobs.get().is_some_and(|jobs| jobs(self).0 != 0);
         let timers = self.has_timers() && (self.manual.get().is_none() || self.has_timer_due());
         let network = [Kind::Listener, Kind::Transport, Kind::DatagramPort];
-        timers || jobs || self.watches_something() || network.iter().any(|kind| self.pools.alive(*kind) != 0)
+        timers
+            || jobs
+            || self.watches_something()
+            || self.look_ups.get() != 0
+            || network.iter().any(|kind| self.pools.alive(*kind) != 0)
     }
 }
 

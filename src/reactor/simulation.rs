@@ -83,8 +83,12 @@ pub(super) fn leave(reactor: ReactorItem) {
 impl Reactor {
     /// Whether a turn of a simulated reactor would find something now.
     fn is_due(&self) -> bool {
-        let due = || self.next_timer().is_some_and(|deadline| deadline <= self.read_clock());
-        self.has_work_now() || due() || self.driver().would_report()
+        self.is_due_beside(self.next_timer())
+    }
+
+    fn is_due_beside(&self, timer: Option<u64>) -> bool {
+        let due = || timer.is_some_and(|deadline| deadline <= self.read_clock());
+        self.has_work_now() || due() || self.with_driver(|driver| driver.would_report())
     }
 }
 
@@ -113,21 +117,44 @@ fn members(simulation: Item<Simulation>) -> Vec<(Member, ReactorItem)> {
     members.into_iter().filter_map(alive).filter(|(_, reactor)| !reactor.is_calling_out()).collect()
 }
 
-/// Makes one turn of one reactor that has something to do; or moves the clock to the next deadline, no further than
-/// `limit`. False: nothing can happen by then.
+/// What may happen next.
+struct Next {
+    /// The reactors that have something to do.
+    due: Vec<(Member, ReactorItem)>,
+    /// The earliest deadline that has not come yet, of a reactor or of the network.
+    later: Option<u64>,
+    /// How many reactors there are.
+    members: u32,
+}
+
+fn next(simulation: Item<Simulation>, world: &World) -> Next {
+    let now = world.now();
+    let is_later = |at: &u64| *at > now;
+    let mut next = Next { due: Vec::new(), later: world.next_event().filter(is_later), members: 0 };
+    for member in &*simulation.reactors.borrow() {
+        let reactor = handles::get::<Reactor>(member.reactor).ok().filter(|reactor| !reactor.is_calling_out());
+        let Some(reactor) = reactor else { continue };
+        next.members += 1;
+        // One that has stopped stays so until it is run again; one that was made meanwhile starts.
+        if reactor.state() == State::Idle && reactor.was_started.get() {
+            continue;
+        }
+        let timer = reactor.next_timer();
+        if reactor.is_due_beside(timer) {
+            next.due.push((member.clone(), reactor));
+        }
+        next.later = next.later.into_iter().chain(timer.filter(is_later)).min();
+    }
+    next
+}
+
+/// Lets happen in the network what is due, and makes one turn of one reactor that has something to do; or moves the
+/// clock to the next deadline, no further than `limit`. False: nothing can happen by then.
 fn step(simulation: Item<Simulation>, limit: u64) -> Result<bool> {
     let world = simulation.world();
-    let members = members(simulation);
-    // One that has stopped stays so until it is run again; one that was made meanwhile starts.
-    let takes_part = |reactor: &ReactorItem| reactor.state() != State::Idle || !reactor.was_started.get();
-    let due = members.iter().filter(|(_, reactor)| takes_part(reactor) && reactor.is_due()).collect::<Vec<_>>();
-    let later = members
-        .iter()
-        .filter(|(_, reactor)| takes_part(reactor))
-        .filter_map(|(_, reactor)| reactor.next_timer())
-        .filter(|at| *at > world.now())
-        .min();
-    let stuck = simulation.at_instant.get() >= TURNS_AT_AN_INSTANT * members.len() as u32;
+    world.deliver_due();
+    let Next { due, later, members } = next(simulation, &world);
+    let stuck = simulation.at_instant.get() >= TURNS_AT_AN_INSTANT * members;
     if let Some(at) = later.filter(|at| (due.is_empty() || stuck) && *at <= limit) {
         world.advance_to(at);
         simulation.at_instant.set(0);
@@ -138,7 +165,7 @@ fn step(simulation: Item<Simulation>, limit: u64) -> Result<bool> {
         return Ok(false);
     }
     simulation.at_instant.set(simulation.at_instant.get() + 1);
-    let (member, reactor) = due[(world.random() % due.len() as u64) as usize];
+    let (member, reactor) = &due[(world.random() % due.len() as u64) as usize];
     [world.now(), member.host, reactor.turns()].into_iter().for_each(|what| world.trace(what));
     start(*reactor);
     turn(*reactor, How::AT_ONCE)?;

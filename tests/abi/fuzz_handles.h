@@ -33,12 +33,18 @@ enum role {
     ROLE_DATA,     /* NULL will do */
     ROLE_OWNED,    /* data that the library frees by a later parameter */
     ROLE_FREE,     /* that parameter */
-    ROLE_TEXT,
+    ROLE_TEXT,     /* `text` */
+    ROLE_BYTES,    /* their length comes next */
+    ROLE_PARTS,    /* their count comes next */
     ROLE_OUTPUT,
     ROLE_OPTIONS,
     ROLE_STATS,
     ROLE_EVENT,
-    ROLE_DESCRIPTOR /* of the system or of the simulation, by `kind`; `numbers` without the first */
+    ROLE_LINK,
+    ROLE_PROTOCOL, /* what is owned is its self */
+    ROLE_PRODUCER,
+    ROLE_DESCRIPTOR, /* of the system or of the simulation, by `kind`; `numbers` without the first */
+    ROLE_ADOPTED     /* one of the system that is the library's from here on, if this succeeds */
 };
 
 typedef struct parameter {
@@ -49,6 +55,7 @@ typedef struct parameter {
     void (*function)(void);
     const number *numbers;
     int count;
+    const char *text;
 } parameter;
 
 enum answers {
@@ -96,6 +103,14 @@ static inline lariat_deferred *quiet_blocking(lariat_reactor *reactor, void *use
     (void)reactor;
     (void)user_data;
     return NULL;
+}
+
+static inline lariat_status quiet_build(lariat_listener *listener, lariat_transport *transport, void **self, void *user_data) {
+    (void)listener;
+    (void)transport;
+    (void)self;
+    (void)user_data;
+    return LARIAT_OK;
 }
 
 static inline void quiet_log(int32_t level, const char *message, void *user_data) {
@@ -157,8 +172,9 @@ static inline void world_new(void) {
     CHECK_OK(lariat_simulation_descriptor_new(good.of[KIND_SIMULATION], &simulated_descriptor));
 }
 
-static inline void world_end(const char *name) {
+static inline void world_end(const char *name, int adopted) {
     kinds_end(&good);
+    if (adopted != -1 && descriptor_is_open(adopted)) close(adopted); /* it was refused */
     if (tokens_alive()) test_fail(__FILE__, __LINE__, "%s: what it was given is never freed", name);
 }
 
@@ -227,14 +243,20 @@ typedef struct call {
         lariat_reactor_options options;
         lariat_stats stats;
         lariat_event event;
+        lariat_link link;
+        lariat_protocol protocol;
+        lariat_producer producer;
         unsigned char bytes[4096];
     } structs[16];
     void *outputs[16][16];
+    lariat_part parts[4];
+    int adopted; /* or -1 */
 } call;
 
 /* What an ordinary call gives. */
 static inline void call_new(call *made, const export *one) {
     memset(made, 0, sizeof *made);
+    made->adopted = -1;
     for (int i = 0; i < one->count; i++) {
         const parameter *each = &one->parameters[i];
         value *given = &made->values[i];
@@ -249,7 +271,12 @@ static inline void call_new(call *made, const export *one) {
         case ROLE_FREE: given->function = (void (*)(void))token_free; break;
         case ROLE_DATA: break;
         case ROLE_OWNED: given->pointer = made->owned[i] = token_new(one->name + strlen("lariat_")); break;
-        case ROLE_TEXT: given->pointer = (void *)(uintptr_t)"text"; break;
+        case ROLE_TEXT: given->pointer = (void *)(uintptr_t)each->text; break;
+        case ROLE_BYTES: given->pointer = &made->structs[i]; break;
+        case ROLE_PARTS:
+            made->parts[0] = (lariat_part){(const uint8_t *)"part", 4};
+            given->pointer = made->parts;
+            break;
         case ROLE_OUTPUT: given->pointer = made->outputs[i]; break;
         case ROLE_OPTIONS:
             made->structs[i].options = fuzz_options();
@@ -263,6 +290,20 @@ static inline void call_new(call *made, const export *one) {
             CHECK_OK(lariat_event_init(&made->structs[i].event, sizeof(lariat_event)));
             given->pointer = &made->structs[i];
             break;
+        case ROLE_LINK:
+            CHECK_OK(lariat_link_init(&made->structs[i].link, sizeof(lariat_link)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_PROTOCOL:
+            made->structs[i].protocol = quiet_protocol();
+            made->structs[i].protocol.free_self = token_free;
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_PRODUCER:
+            CHECK_OK(lariat_producer_init(&made->structs[i].producer, sizeof(lariat_producer)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_ADOPTED: given->integer = made->adopted = dup(good.ends[1]); break;
         case ROLE_DESCRIPTOR: given->integer = each->kind == KIND_SIMULATION ? simulated_descriptor : good.ends[1]; break;
         }
     }
@@ -321,7 +362,7 @@ static inline void call_once_with_bad(const export *one, int at, bad_handle bad,
              !bad.kinds ? "" : bad.kind == KIND_JOB ? "job" : kind_names[bad.kind], one->parameters[at].name,
              without_callbacks ? " and no callback" : "");
     call_make(one, &made, expected, words);
-    world_end(one->name);
+    world_end(one->name, made.adopted);
 }
 
 /* With callbacks, and with NULL for them. */
@@ -372,7 +413,7 @@ static inline void call_with_number(const export *one, int at, number given) {
     made.values[at] = given.given;
     snprintf(words, sizeof words, "%s = %#" PRIx64 " (as bits)", one->parameters[at].name, given.given.natural);
     call_make(one, &made, exactly(given.want), words);
-    world_end(one->name);
+    world_end(one->name, made.adopted);
 }
 
 static inline void call_without_callback(const export *one, int at) {
@@ -383,7 +424,22 @@ static inline void call_without_callback(const export *one, int at) {
     made.values[at].function = NULL;
     snprintf(words, sizeof words, "NULL for %s", one->parameters[at].name);
     call_make(one, &made, exactly(one->parameters[at].null_want), words);
-    world_end(one->name);
+    world_end(one->name, made.adopted);
+}
+
+/* Of what must be given, and is no handle. */
+static inline void call_without(const export *one, int at) {
+    static call made;
+    char words[160];
+    world_new();
+    call_new(&made, one);
+    made.values[at].pointer = NULL;
+    /* Without its protocol nobody knows how self is freed. */
+    for (int i = 0; one->parameters[at].role == ROLE_PROTOCOL && i < one->count; i++)
+        if (made.owned[i]) token_free(made.owned[i]);
+    snprintf(words, sizeof words, "NULL for %s", one->parameters[at].name);
+    call_make(one, &made, exactly(LARIAT_ERR_INVALID_ARGUMENT), words);
+    world_end(one->name, made.adopted);
 }
 
 static inline void call_plainly(const export *one) {
@@ -391,7 +447,7 @@ static inline void call_plainly(const export *one) {
     world_new();
     call_new(&made, one);
     call_make(one, &made, exactly(WANT_ANYTHING), "good arguments");
-    world_end(one->name);
+    world_end(one->name, made.adopted);
 }
 
 static inline void fuzz(const export *one) {
@@ -412,6 +468,8 @@ static inline void fuzz(const export *one) {
                 call_with_number(one, at, given);
             }
             if (each->role == ROLE_CALLBACK) call_without_callback(one, at);
+            if (each->role == ROLE_PROTOCOL || each->role == ROLE_PRODUCER || each->role == ROLE_BYTES || each->role == ROLE_PARTS)
+                call_without(one, at);
         }
     }
     worlds_end();

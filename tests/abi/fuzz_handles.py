@@ -38,6 +38,7 @@ BAD_ONLY = {"lariat_reactor_run", "lariat_reactor_run_until_idle", "lariat_react
 LENIENT = {"lariat_deferred_wait_for", "lariat_deferred_fail_failure", "lariat_cooperative_task_wait_for"}
 # Their answer does not say that they failed, or not why.
 LIKE_OK = {"lariat_failure_code", "lariat_failure_os_error"}
+NULL_TEXT = {"lariat_addresses_text"}  # others give words that say so
 NEGATIVE = {"lariat_results_index", "lariat_failure_index"}
 CANNOT_FAIL = {"lariat_last_error", "lariat_last_error_message", "lariat_status_name", "lariat_status_message", "lariat_version",
                "lariat_version_number", "lariat_reactors_alive"}
@@ -51,8 +52,14 @@ MAY_BE_NULL = {
     ("lariat_deferred_add_callbacks", "errback"),
     ("lariat_deferred_add_callbacks_full", "callback"),
     ("lariat_deferred_add_callbacks_full", "errback"),
+    ("lariat_reactor_set_resolver", "fn"),
+    ("lariat_reactor_set_resolver_full", "fn"),
+    ("lariat_reactor_listen", "build_protocol"),
+    ("lariat_reactor_listen_full", "build_protocol"),
 }
-NULL_NOT_SAID = {("lariat_deferred_new_with_canceller", "canceller")}
+# The same, where the answer may be about something else: what is adopted here is no listener.
+NULL_NOT_SAID = {("lariat_deferred_new_with_canceller", "canceller"), ("lariat_reactor_adopt_listener", "build_protocol"),
+                 ("lariat_reactor_adopt_listener_full", "build_protocol")}
 
 CALLBACKS = {
     "lariat_call_fn": "quiet_call",
@@ -66,8 +73,13 @@ CALLBACKS = {
     "lariat_ready_fn": "quiet_ready",
     "lariat_job_fn": "quiet_job",
     "lariat_blocking_fn": "quiet_blocking",
+    "lariat_resolver_fn": "quiet_resolver",
+    "lariat_build_protocol_fn": "quiet_build",
 }
-STRUCTS = {"lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT"}
+STRUCTS = {"lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK",
+           "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER"}
+# What is given for text, where it is not just any; by function, or by the parameter's name.
+TEXTS = {"lariat_reactor_connect": "tcp://127.0.0.1:1", "lariat_reactor_connect_event": "tcp://127.0.0.1:1", "endpoint": "tcp://127.0.0.1:0"}
 
 BAD = "LARIAT_ERR_INVALID_ARGUMENT"
 ANY = "WANT_ANYTHING"
@@ -77,20 +89,38 @@ ORDINARY = {
     "seconds": "1.0", "interval_seconds": "1.0", "max_wait_seconds": "0.0", "budget_seconds": "0.0", "phase": "LARIAT_TRIGGER_BEFORE",
     "event": "LARIAT_TRIGGER_SHUTDOWN", "interest": "LARIAT_READABLE", "readiness": "LARIAT_READABLE", "code": "7", "count": "1",
     "capacity": "4", "max_size": "-1", "max_backlog": "-1", "tokens": "1", "size": "2", "header_abi_version": "LARIAT_ABI_VERSION",
+    "family": "4", "port": "80", "room": "16",
+    "len": "1", "on": "1", "idle": "1.0", "read_rate": "1000.0", "write_rate": "1000.0",
 }
 WAITS = {"max_wait_seconds", "budget_seconds"}
-ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "header_abi_version"}
+WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
+RATES = {"read_rate", "write_rate"}
+ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value"}
 ELEMENTS = {"count", "capacity"}
 
 
 def reals(function, name):
-    """A double: always time."""
+    """A double: time, or a rate."""
+    if function == "lariat_transport_set_linger":  # negative: for as long as it takes
+        yield from ((each, BAD) for each in ("NAN", "INFINITY", "DBL_MAX", "65535.5"))
+        yield from ((each, ANY) for each in ("0.0", "DBL_MIN", "65535.0", "-1.0", "-DBL_MAX", "-INFINITY"))
+        return
     yield from ((each, BAD) for each in ("NAN", "-1.0", "-DBL_MIN", "-DBL_MAX", "-INFINITY"))
+    if name in RATES:
+        yield from ((each, BAD) for each in ("DBL_MIN", "0.99", "1.1e15", "DBL_MAX", "INFINITY"))
+        yield from ((each, ANY) for each in ("0.0", "-0.0", "1.0", "1e15"))
+        return
     yield from ((each, ANY) for each in ("0.0", "-0.0", "DBL_MIN", "1e9"))
     if function == "lariat_simulation_run":
         return  # would last as long as that
-    longest = ANY if name in WAITS else BAD
+    longest = ANY if name in WAITS or function in WAITING else BAD
     yield from ((each, longest) for each in ("INFINITY", "DBL_MAX", "1000000000.5"))
+
+
+def lengths():
+    """Of bytes, for which C alone can vouch: no memory is longer than this."""
+    yield from ((each, BAD) for each in ("SIZE_MAX", "SIZE_MAX / 2 + 1"))
+    yield ("0", ANY)
 
 
 def integers(function, name, kind):
@@ -98,7 +128,9 @@ def integers(function, name, kind):
     if name == "struct_size":
         yield from ((each, BAD) for each in ("0", "1", "3"))
         yield ("4096", ANY)
-    elif name in ELEMENTS:
+    elif name == "room":
+        yield from (("SIZE_MAX", BAD), ("0", ANY), ("1", ANY))
+    elif name in ELEMENTS and kind == "size_t":
         yield from ((each, BAD) for each in ("SIZE_MAX", "SIZE_MAX / 2", "SIZE_MAX / 8 + 1"))
         yield ("0", ANY)
     else:
@@ -162,14 +194,16 @@ class Writer:
             fail(f"{where}: tests/c/every_kind.h does not know how to make a {name}")
         return kind
 
-    def numbers(self, function, name, kind, label):
+    def numbers(self, function, name, kind, label, before=""):
         """The table of a number: the ordinary one first. Gives the parameter's fields."""
         field = "real" if kind == "double" else "natural" if kind.startswith("u") or kind == "size_t" else "integer"
         if name == "struct_size":
             ordinary = f"sizeof({function.removesuffix('_init')})"
         else:
             ordinary = ORDINARY.get(name, "0")
-        rows = [(ordinary, ANY)] + list(reals(function, name) if kind == "double" else integers(function, name, kind))
+        of_bytes = kind == "size_t" and before in ("const uint8_t*", "char*")
+        rows = [(ordinary, ANY)]
+        rows += reals(function, name) if kind == "double" else lengths() if of_bytes else integers(function, name, kind)
         self.lines.append(f"static const number {label}[] = {{")
         self.lines += [f"    {{{{.{field} = {value}}}, {want}}}," for value, want in rows]
         self.lines.append("};")
@@ -178,10 +212,13 @@ class Writer:
     def parameter(self, function, parameters, at):
         """How one parameter is described, and how it is passed."""
         kind, name = parameters[at]
+        if name == "capacity" and parameters[at - 1][0] == "char*":
+            name = "room"  # in bytes
         where = f"{function}, {name}"
         plain = kind.removeprefix("const ")
         handle = re.fullmatch(r"(lariat_\w+)\*", plain)
         after = parameters[at + 1][1] if at + 1 < len(parameters) else ""
+        before = parameters[at - 1][0] if at else ""
         value = f"v[{at}].pointer"
         if handle and handle[1] in self.opaque:
             return f"ROLE_HANDLE, .kind = {self.kind_of(handle[1], where)}", value
@@ -191,9 +228,14 @@ class Writer:
         if array and after == "count":
             return f"ROLE_HANDLES, .kind = {self.kind_of(array[1], where)}", value
         if kind == "const char*":
-            return "ROLE_TEXT", value
+            return f"ROLE_TEXT, .text = \"{TEXTS.get(function, TEXTS.get(name, 'text'))}\"", value
+        if kind == "const uint8_t*" and after == "len":
+            return "ROLE_BYTES", value
+        if kind == "const lariat_part*" and after == "count":
+            return "ROLE_PARTS", value
         if kind == "void*":
-            owned = any(other == "free_" + name for _, other in parameters)
+            by_protocol = name == "self" and ("const lariat_protocol*", "protocol") in parameters
+            owned = by_protocol or any(other == "free_" + name for _, other in parameters)
             return ("ROLE_OWNED" if owned else "ROLE_DATA"), value
         if kind == "lariat_free_fn":
             return "ROLE_FREE", f"(lariat_free_fn)v[{at}].function"
@@ -207,14 +249,16 @@ class Writer:
                 self.lines.append(f"    {{{{.integer = {each}}}, WANT_ERROR}},")
             self.lines.append("};")
             of = "KIND_SIMULATION" if function.startswith("lariat_simulation_") else "KIND_REACTOR"
-            return f"ROLE_DESCRIPTOR, .kind = {of}, .numbers = {label}, .count = 4", f"(lariat_socket)v[{at}].integer"
-        if re.fullmatch(r"(const )?(lariat_\w+|void|size_t|double|u?int\d+_t)\*+", kind):
+            role = "ROLE_ADOPTED" if "_adopt_" in function else "ROLE_DESCRIPTOR"
+            return f"{role}, .kind = {of}, .numbers = {label}, .count = 4", f"(lariat_socket)v[{at}].integer"
+        if re.fullmatch(r"(const )?(lariat_\w+|void|char|size_t|double|u?int\d+_t)\*+", kind):
             return "ROLE_OUTPUT", value
         if kind == "double":
             return "ROLE_NUMBER, " + self.numbers(function, name, kind, f"{name}_{function}"), f"v[{at}].real"
         if kind in ("int32_t", "uint32_t", "int64_t", "uint64_t", "size_t", "lariat_status"):
             field = "natural" if kind.startswith("u") or kind == "size_t" else "integer"
-            return "ROLE_NUMBER, " + self.numbers(function, name, kind, f"{name}_{function}"), f"({kind})v[{at}].{field}"
+            table = self.numbers(function, name, kind, f"{name}_{function}", before)
+            return f"ROLE_NUMBER, {table}", f"({kind})v[{at}].{field}"
         fail(f"{where}: do not know what to give for a {kind}")
 
     def function(self, answer, function, parameters):
@@ -230,7 +274,7 @@ class Writer:
             answers = "ANSWERS_STATUS"
         else:
             fail(f"{function}: do not know how {answer} tells an error")
-        kind = "text" if answer == "const char*" else "pointer" if "*" in answer else "real" if answer == "double" else "number"
+        kind = "text" if answer == "const char*" and function not in NULL_TEXT else "pointer" if "*" in answer else "real" if answer == "double" else "number"
         flags = [name for name, functions in (("ANY_THREAD", ANY_THREAD | QUEUES), ("QUEUES", QUEUES), ("BAD_ONLY", BAD_ONLY),
                                               ("LENIENT", LENIENT)) if function in functions]
         flags += [name for name, type_ in (("MAKES_REACTOR", "lariat_reactor*"), ("MAKES_SIMULATION", "lariat_simulation*")) if answer == type_]

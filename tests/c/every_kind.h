@@ -2,6 +2,9 @@
 #ifndef LARIAT_TESTS_EVERY_KIND_H
 #define LARIAT_TESTS_EVERY_KIND_H
 #include "harness.h"
+#ifndef _WIN32
+#include <sys/socket.h>
+#endif
 
 enum kind {
     KIND_REACTOR,
@@ -11,6 +14,7 @@ enum kind {
     KIND_DEFERRED,
     KIND_FAILURE,
     KIND_RESULTS,
+    KIND_ADDRESSES,
     KIND_LOCK,
     KIND_SEMAPHORE,
     KIND_QUEUE,
@@ -19,12 +23,14 @@ enum kind {
     KIND_COOPERATIVE_TASK,
     KIND_SCOPE,
     KIND_SIMULATION,
+    KIND_LISTENER,
+    KIND_TRANSPORT,
     KINDS
 };
 
 static const char *const kind_names[KINDS] = {
-    "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "lock", "semaphore", "queue",
-    "looping call", "cooperator", "cooperative task", "scope", "simulation",
+    "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "addresses", "lock", "semaphore", "queue",
+    "looping call", "cooperator", "cooperative task", "scope", "simulation", "listener", "transport",
 };
 
 /* ---- callbacks that do nothing ------------------------------------------------------------------------------------------- */
@@ -79,9 +85,25 @@ static inline void quiet_canceller(lariat_deferred *deferred, void *user_data) {
     (void)user_data;
 }
 
+static inline lariat_deferred *quiet_resolver(lariat_reactor *reactor, const char *name, int32_t family, lariat_addresses *answer,
+                                              void *user_data) {
+    (void)reactor;
+    (void)name;
+    (void)family;
+    (void)answer;
+    (void)user_data;
+    return NULL;
+}
+
 static inline void *quiet_job(lariat_job *job, void *user_data) {
     (void)job;
     return user_data;
+}
+
+static inline lariat_protocol quiet_protocol(void) {
+    lariat_protocol protocol;
+    CHECK_OK(lariat_protocol_init(&protocol, sizeof protocol));
+    return protocol;
 }
 
 /* user_data is a const lariat_failure *: the failure, kept. */
@@ -189,6 +211,7 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_DEFERRED: answer = lariat_deferred_called(handle); break;
     case KIND_FAILURE: failed = lariat_failure_code(handle) == 0; break;
     case KIND_RESULTS: failed = lariat_results_count(handle) == 0; break;
+    case KIND_ADDRESSES: failed = lariat_addresses_count(handle) == 0; break;
     case KIND_LOCK: answer = lariat_lock_locked(handle); break;
     case KIND_SEMAPHORE: answer = lariat_semaphore_tokens(handle); break;
     case KIND_QUEUE: answer = lariat_queue_size(handle); break;
@@ -197,6 +220,8 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_COOPERATIVE_TASK: answer = lariat_cooperative_task_pause(handle); break;
     case KIND_SCOPE: answer = lariat_scope_leave(handle); break;
     case KIND_SIMULATION: failed = isnan(lariat_simulation_seconds(handle)); break;
+    case KIND_LISTENER: answer = lariat_listener_port(handle); break;
+    case KIND_TRANSPORT: answer = lariat_transport_buffered(handle); break;
     case KINDS: break;
     }
     if (failed) answer = lariat_last_error();
@@ -207,7 +232,7 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
 
 typedef struct every_kind {
     void *of[KINDS];
-    int ends[2]; /* the watched pipe */
+    int ends[2]; /* a socket that is watched; the connection has a copy of the other end of it */
 } every_kind;
 
 /* A failure with this code that outlives its Deferred until it is released. */
@@ -232,6 +257,16 @@ static inline lariat_results *taken_results(lariat_reactor *reactor, void *value
     return results;
 }
 
+/* Taken. */
+static inline lariat_addresses *taken_addresses(lariat_reactor *reactor, const char *address) {
+    lariat_deferred *deferred = lariat_reactor_resolve(reactor, address, LARIAT_FAMILY_ANY, 0);
+    CHECK(deferred != NULL);
+    lariat_addresses *addresses = lariat_deferred_take(deferred);
+    CHECK(addresses != NULL);
+    CHECK_OK(lariat_deferred_release(deferred));
+    return addresses;
+}
+
 /* The reactor's clock must be manual: nothing of this is ever due. */
 static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every_kind every = {.of = {NULL}, .ends = {-1, -1}};
@@ -242,6 +277,7 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every.of[KIND_DEFERRED] = lariat_deferred_new(reactor);
     every.of[KIND_FAILURE] = (void *)(uintptr_t)kept_failure(reactor, 7);
     every.of[KIND_RESULTS] = taken_results(reactor, NULL);
+    every.of[KIND_ADDRESSES] = taken_addresses(reactor, "192.0.2.1");
     every.of[KIND_LOCK] = lariat_lock_new(reactor);
     every.of[KIND_SEMAPHORE] = lariat_semaphore_new(reactor, 3);
     every.of[KIND_QUEUE] = lariat_queue_new(reactor, -1, -1);
@@ -251,8 +287,15 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every.of[KIND_SCOPE] = lariat_scope_new(reactor);
     every.of[KIND_SIMULATION] = lariat_simulation_new(1);
 #ifndef _WIN32
-    pipe_new(every.ends);
+    lariat_protocol protocol = quiet_protocol();
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, every.ends), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(fcntl(every.ends[i], F_SETFD, FD_CLOEXEC), 0);
+        CHECK_INT(fcntl(every.ends[i], F_SETFL, O_NONBLOCK), 0);
+    }
     every.of[KIND_WATCHER] = lariat_reactor_watch(reactor, every.ends[0], LARIAT_READABLE, quiet_ready, NULL);
+    every.of[KIND_LISTENER] = lariat_reactor_listen(reactor, "tcp://127.0.0.1:0", &protocol, NULL, NULL);
+    every.of[KIND_TRANSPORT] = lariat_reactor_adopt_stream(reactor, dup(every.ends[1]), &protocol, NULL);
 #endif
     for (int kind = 0; kind < KINDS; kind++)
         if (!every.of[kind] && every.ends[0] != -1) test_fail(__FILE__, __LINE__, "no %s: %s", kind_names[kind], lariat_last_error_message());
@@ -267,6 +310,7 @@ static inline void every_kind_end(const every_kind *every) {
     CHECK_OK(lariat_deferred_release(every->of[KIND_DEFERRED]));
     CHECK_OK(lariat_failure_release(every->of[KIND_FAILURE]));
     CHECK_OK(lariat_results_free(every->of[KIND_RESULTS]));
+    CHECK_OK(lariat_addresses_free(every->of[KIND_ADDRESSES]));
     CHECK_OK(lariat_lock_free(every->of[KIND_LOCK]));
     CHECK_OK(lariat_semaphore_free(every->of[KIND_SEMAPHORE]));
     CHECK_OK(lariat_queue_free(every->of[KIND_QUEUE]));
@@ -276,6 +320,8 @@ static inline void every_kind_end(const every_kind *every) {
     CHECK_OK(lariat_scope_free(every->of[KIND_SCOPE]));
     CHECK_OK(lariat_simulation_free(every->of[KIND_SIMULATION]));
     if (every->of[KIND_WATCHER]) CHECK_OK(lariat_watcher_stop(every->of[KIND_WATCHER]));
+    if (every->of[KIND_LISTENER]) CHECK_OK(lariat_deferred_release(lariat_listener_stop(every->of[KIND_LISTENER])));
+    if (every->of[KIND_TRANSPORT]) CHECK_OK(lariat_transport_abort_connection(every->of[KIND_TRANSPORT]));
     turn(every->of[KIND_REACTOR]);
 #ifndef _WIN32
     int ends[2] = {every->ends[0], every->ends[1]};

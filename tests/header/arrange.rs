@@ -6,6 +6,8 @@ use crate::source::Source;
 
 /// Arranges cbindgen's text anew; `frame` is the last text before its first item.
 pub fn header(text: &str, frame: &str, source: &Source) -> String {
+    // Rust has its own use for this name.
+    let text = text.replace("self_", "self");
     let (head, body) = text.split_once(frame).expect("the text of after_includes");
     let body = body.replace("#ifdef __cplusplus\nextern \"C\" {\n#endif // __cplusplus\n", "");
     // A word that Rust keeps for itself.

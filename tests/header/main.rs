@@ -21,9 +21,17 @@ const ORDER: &[&str] = &[
     "trigger",
     "threads",
     "watcher",
+    "protocol",
+    "listener",
+    "connect",
+    "transport",
+    "flow",
+    "framing",
     "datagram",
     "datagram_port",
     "multicast",
+    "address",
+    "resolver",
     "looping_call",
     "cooperator",
     "deferred",
@@ -39,6 +47,7 @@ const ORDER: &[&str] = &[
     "event",
     "stats",
     "simulation",
+    "simulated_network",
 ];
 
 fn generate(root: &Path) -> String {

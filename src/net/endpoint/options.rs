@@ -1,7 +1,8 @@
 //! What an endpoint says behind the `?`.
 
 use super::{Form, Parsed, Part, Purpose, bad};
-use crate::driver::Address;
+use crate::driver::sockets::{KeepAlive, SocketOption};
+use crate::driver::{Address, Family};
 use std::time::Duration;
 
 /// Thirty seconds, as Twisted's clients wait.
@@ -79,14 +80,12 @@ const IP: Form = Form::Ip(None);
 const IP_LISTEN: u32 = of(IP, Purpose::Listen);
 const IP_CONNECT: u32 = of(IP, Purpose::Connect);
 const IP_DATAGRAMS: u32 = of(IP, Purpose::Datagrams);
-const LISTEN: u32 = IP_LISTEN
-    | of(Form::Path, Purpose::Listen)
-    | of(Form::Abstract, Purpose::Listen)
-    | of(Form::Inherited, Purpose::Listen);
+const LISTEN: u32 = IP_LISTEN | of(Form::Path, Purpose::Listen) | of(Form::Abstract, Purpose::Listen);
 const CONNECT: u32 = IP_CONNECT | of(Form::Path, Purpose::Connect) | of(Form::Abstract, Purpose::Connect);
-const TCP: u32 = IP_LISTEN | IP_CONNECT | of(Form::Inherited, Purpose::Listen);
+const TCP: u32 = IP_LISTEN | IP_CONNECT;
 const FILE: u32 = of(Form::Path, Purpose::Listen) | of(Form::Path, Purpose::Datagrams);
-const ALL: u32 = u32::MAX;
+/// What is inherited was set up by whoever opened it.
+const ALL: u32 = !(of(Form::Inherited, Purpose::Listen) | of(Form::Inherited, Purpose::Datagrams));
 
 const OPTIONS: [(&str, u32); 15] = [
     ("backlog", LISTEN),
@@ -130,8 +129,30 @@ impl Options {
     }
 }
 
-/// Reads them; None: there is no `?`.
-pub(super) fn read(part: Option<Part>, form: Form, purpose: Purpose) -> Parsed<Options> {
+impl Options {
+    /// What a stream's socket is told, or a listener's whose connections inherit it; `is_ip`: it is none of a Unix
+    /// socket's.
+    pub fn of_stream(&self, is_ip: bool) -> impl Iterator<Item = SocketOption> {
+        let of_ip = [
+            self.no_delay.then_some(SocketOption::NoDelay(true)),
+            self.keep_alive.map(|idle| SocketOption::KeepAlive(keep_alive(idle))),
+            self.type_of_service.map(SocketOption::TypeOfService),
+            self.time_to_live.map(SocketOption::TimeToLive),
+        ];
+        let of_any =
+            [self.receive_buffer.map(SocketOption::ReceiveBuffer), self.send_buffer.map(SocketOption::SendBuffer)];
+        of_ip.into_iter().filter(move |_| is_ip).chain(of_any).flatten()
+    }
+}
+
+fn keep_alive(idle: Duration) -> Option<KeepAlive> {
+    // The systems count whole seconds.
+    let idle = Duration::from_secs(idle.as_secs_f64().ceil() as u64);
+    (!idle.is_zero()).then_some(KeepAlive { idle, interval: None, count: 0 })
+}
+
+/// Reads them; None: there is no `?`. What is bound to must be of the family of the place, if that has one.
+pub(super) fn read(part: Option<Part>, form: Form, purpose: Purpose, family: Option<Family>) -> Parsed<Options> {
     let mut options = Options::default();
     let mut seen = 0_u32;
     let mut rest = part;
@@ -156,6 +177,10 @@ pub(super) fn read(part: Option<Part>, form: Form, purpose: Purpose) -> Parsed<O
         }
         seen |= 1 << place;
         options.set(name, value)?;
+        let bound = options.bind.filter(|_| name == "bind").map(|bind| bind.family());
+        if bound.is_some_and(|bound| family.is_some_and(|family| family != bound)) {
+            return bad(value.at(), "the address is of the other family");
+        }
     }
     Ok(options)
 }

@@ -109,7 +109,7 @@ fn options() {
     let options = datagrams("udp://*:0?gro=1&broadcast=1&reuse_address=1&time_to_live=1&type_of_service=8").options;
     let set = Options { segments: true, broadcast: true, reuse_address: true, ..Options::default() };
     assert_eq!(options, Options { time_to_live: Some(1), type_of_service: Some(8), ..set });
-    let options = listen("systemd://web?receive_buffer=4096&send_buffer=8192").options;
+    let options = listen("unix-abstract://web?receive_buffer=4096&send_buffer=8192").options;
     assert_eq!((options.receive_buffer, options.send_buffer), (Some(4096), Some(8192)));
 }
 
@@ -207,12 +207,16 @@ fn bad_options() {
     refused("tcp://*:80?mode=600", Purpose::Listen, 11, "mode is no option of a TCP listener");
     refused("udp://*:80?no_delay=1", Purpose::Datagrams, 11, "no_delay is no option of a UDP port");
     refused("unix-abstract://x?mode=600", Purpose::Listen, 18, "mode is no option of a listener on a Unix socket");
+    refused("systemd://x?backlog=1", Purpose::Listen, 12, "backlog is no option of an inherited socket");
+    refused("systemd://x?send_buffer=1", Purpose::Datagrams, 12, "send_buffer is no option of an inherited socket");
     refused("unix:///x?mode=999", Purpose::Listen, 15, "\"999\" is not a mode in octal, 0 to 777");
     refused("unix:///x?mode=1777", Purpose::Listen, 15, "\"1777\" is not a mode in octal, 0 to 777");
     for text in ["x", "", "-1", "1e3", "nan", "2000000000", "1.2.3"] {
         let why = format!("{text:?} is not a number of seconds, 0 to 1e9");
         refused(format!("tcp://h:80?timeout={text}"), Purpose::Connect, 19, &why);
     }
+    refused("tcp6://h:80?bind=127.0.0.1", Purpose::Connect, 17, "the address is of the other family");
+    refused("tcp://[::1]:80?no_delay=0&bind=127.0.0.1", Purpose::Connect, 31, "the address is of the other family");
     refused("tcp://h:80?bind=eth0", Purpose::Connect, 16, "eth0 is not an IP address");
     refused("tcp://h:80?bind=1.2.3.4:x", Purpose::Connect, 24, "port x is not a number");
 }

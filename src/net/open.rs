@@ -1,0 +1,63 @@
+//! From an endpoint to a listener.
+
+use super::endpoint::{self, Endpoint, Inherited, Options, Place, Purpose};
+use super::listener::{self, Build, How, Listener};
+use super::protocol::Protocol;
+use super::{adopt, inherited};
+use crate::driver::{Address, Family};
+use crate::handles::Item;
+use crate::reactor::ReactorItem;
+use crate::status::{Result, Status};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
+
+/// Connections that wait to be accepted, unless the endpoint says otherwise.
+const BACKLOG: i32 = 1024;
+
+/// Listens where an endpoint says.
+pub fn listen(reactor: ReactorItem, endpoint: &[u8], protocol: Rc<Protocol>, build: Build) -> Result<Item<Listener>> {
+    let Endpoint { place, options } = endpoint::parse(endpoint, Purpose::Listen)?;
+    let how = how(&options);
+    match place {
+        Place::At(address) => listener::listen(reactor, &address, how, protocol, build),
+        Place::Any { family: Some(Family::V4), port } => listener::listen(reactor, &any_v4(port), how, protocol, build),
+        Place::Any { port, family } => {
+            let how = How { only_v6: options.only_v6.unwrap_or(family.is_some()), ..how };
+            // Both families on one socket; a host without IPv6 has the other alone.
+            let both = any_v6(port);
+            if family.is_none() && !listener::has_family(reactor, Family::V6) {
+                return listener::listen(reactor, &any_v4(port), how, protocol, build);
+            }
+            listener::listen(reactor, &both, how, protocol, build)
+        }
+        Place::Name { name, .. } => {
+            let why = format_args!("{name}: an address to listen at cannot be looked up; * stands for all");
+            Err(Status::ERR_BAD_ENDPOINT.because(why))
+        }
+        Place::Inherited(which) => {
+            let socket = inherited(&which)?;
+            adopt::listener(reactor, socket, protocol, build).inspect_err(|_| inherited::give_back(socket))
+        }
+    }
+}
+
+fn inherited(which: &Inherited) -> Result<crate::platform::Socket> {
+    inherited::take(which)
+}
+
+fn how(options: &Options) -> How<'_> {
+    How {
+        backlog: options.backlog.unwrap_or(BACKLOG),
+        reuse_port: options.reuse_port,
+        only_v6: options.only_v6.unwrap_or(true),
+        options,
+    }
+}
+
+fn any_v4(port: u16) -> Address {
+    Address::Ip(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+}
+
+fn any_v6(port: u16) -> Address {
+    Address::Ip(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
+}
