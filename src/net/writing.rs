@@ -132,6 +132,9 @@ fn write_now(transport: Item<Transport>, data: &[u8]) -> Result {
     let of_this = sent.saturating_sub(before.min(sent)) as usize;
     let pushed = if of_this < data.len() { out.push(&data[of_this..]) } else { Ok(()) };
     put_out(transport, out);
+    if sent != 0 {
+        sent_some(transport, sent as usize);
+    }
     match error {
         Some(error) if would_block(&error) => transport.set(flag::FULL),
         // The end is told later; what was written is lost with the rest.
