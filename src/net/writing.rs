@@ -120,6 +120,9 @@ fn write_now(transport: Item<Transport>, data: &[u8]) -> Result {
     let before = out.length();
     let sent = if out.is_empty() {
         retry(|| transport.with_socket(|driver, socket| driver.send(socket, data))).map(|sent| sent as u64)
+    } else if out.begins_with_file() {
+        // Whoever waits for the file is told by the flush.
+        Ok(0)
     } else {
         let send = |out: &mut Out| transport.with_socket(|driver, socket| out.send(driver, socket, data, usize::MAX));
         retry(|| send(&mut out)).map(|sent| if let Sent::Some(sent, _) = sent { sent as u64 } else { 0 })
@@ -212,7 +215,8 @@ pub(super) fn flush(transport: Item<Transport>) {
             break None;
         }
         let most = if transport.has(flag::RATED) { super::rate::may_write(transport, budget) } else { budget };
-        if most == 0 {
+        // A file of which nothing is left needs no allowance to be done.
+        if most == 0 && !out.begins_with_done_file() {
             break None;
         }
         match transport.with_socket(|driver, socket| out.send(driver, socket, &[], most)) {
