@@ -240,12 +240,37 @@ pub(super) fn flush(transport: Item<Transport>) {
         Some(error) if would_block(&error) => transport.set(flag::FULL),
         Some(error) if is_short_of_room(&error) => try_again_later(transport),
         Some(error) => ending::lost_by(transport, &error),
-        None if left && budget == 0 => note_written(transport),
+        None if left && budget == 0 => write_again(transport),
         None => {}
     }
-    told.into_iter().for_each(|(deferred, whole)| file_sent(transport, deferred, whole));
+    if !told.is_empty() {
+        let tell = || told.into_iter().for_each(|(deferred, whole)| file_sent(transport, deferred, whole));
+        call_writer(transport, tell);
+    }
     if !transport.has(flag::LOST) {
         drained(transport);
+    }
+}
+
+/// It has had its share: it goes on in the next turn, also if the system has room.
+fn write_again(transport: Item<Transport>) {
+    transport.set(flag::FULL | flag::WRITES_AGAIN);
+    super::reading::again(transport.root(), transport);
+}
+
+/// Calls who may write more now that something was sent. That goes out in the next turn: whoever always has more would
+/// hold up the others for as long as the peer reads as fast.
+pub(super) fn call_writer(transport: Item<Transport>, call: impl FnOnce()) {
+    let was_full = transport.has(flag::FULL);
+    transport.set(flag::FULL);
+    call();
+    if was_full || transport.has(flag::LOST) {
+        return;
+    }
+    if buffered(transport) == 0 {
+        transport.clear(flag::FULL);
+    } else {
+        write_again(transport);
     }
 }
 
