@@ -84,7 +84,7 @@ fn allowed(transport: Item<Transport>, room: usize) -> usize {
     if transport.has(flag::RATED) { super::rate::may_read(transport, room) } else { room }
 }
 
-/// Has the transport read on in the next turn: by a readiness for nothing, which tells it from an edge.
+/// Has the transport go on in the next turn: by a readiness for nothing, which tells it from an edge.
 pub(super) fn again(reactor: ReactorItem, transport: Item<Transport>) {
     if !transport.has(flag::AGAIN) {
         transport.set(flag::AGAIN);

@@ -65,6 +65,8 @@ pub mod flag {
     pub const PULL_FULL: u32 = 1 << 23;
     /// Its protocol is told by events.
     pub const EVENTS: u32 = 1 << 24;
+    /// It has written its share, and goes on in the next turn. FULL is set, too.
+    pub const WRITES_AGAIN: u32 = 1 << 25;
 }
 
 /// Above so many bytes that wait to be written a producer is paused, unless set.
@@ -225,13 +227,14 @@ pub(super) fn ready(reactor: ReactorItem, transport: Item<Transport>, ready: Rea
     }
     let network = super::of(reactor);
     let outer = network.current.replace(transport.word());
-    if ready.readiness.writable && transport.has(flag::FULL) {
+    let is_again = ready.readiness.is_empty();
+    let writes_again = transport.has(flag::WRITES_AGAIN);
+    if is_again {
+        transport.clear(flag::AGAIN | flag::WRITES_AGAIN);
+    }
+    if transport.has(flag::FULL) && if writes_again { is_again } else { ready.readiness.writable } {
         transport.clear(flag::FULL);
         writing::flush(transport);
-    }
-    let is_again = ready.readiness.is_empty();
-    if is_again {
-        transport.clear(flag::AGAIN);
     }
     if ready.readiness.readable {
         transport.set(flag::READABLE);
