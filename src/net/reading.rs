@@ -31,7 +31,14 @@ pub(super) fn read(reactor: ReactorItem, network: Item<Network>, transport: Item
         filtered(transport, &[]);
     }
     let mut budget = BUDGET;
-    while transport.has(flag::READABLE) && !transport.has(STOPS) {
+    while transport.has(flag::READABLE | flag::LEFT_OVER) && !transport.has(STOPS) {
+        if transport.has(flag::LEFT_OVER) {
+            hand_over_left(transport);
+            if transport.is_held() {
+                break;
+            }
+            continue;
+        }
         let room = allowed(transport, buffer.len());
         match receive(transport, &mut buffer[..room]) {
             Ok(0) => {
@@ -160,6 +167,26 @@ fn hand_over_pulled(transport: Item<Transport>) {
     }
 }
 
+/// Another protocol: what the one before left over is its own, and comes before what is read next.
+pub(super) fn renew(transport: Item<Transport>) {
+    transport.clear(flag::PULL_FULL);
+    if transport.with_extra(|extra| extra.pulled.len() > extra.pulled_at) == Some(true) {
+        transport.set(flag::LEFT_OVER);
+    }
+    resume_if_possible(transport);
+}
+
+fn hand_over_left(transport: Item<Transport>) {
+    transport.clear(flag::LEFT_OVER);
+    if transport.has(flag::PULL) {
+        return hand_over_pulled(transport);
+    }
+    let left = transport.with_extra(|extra| (std::mem::take(&mut extra.pulled), std::mem::take(&mut extra.pulled_at)));
+    if let Some((pulled, at)) = left.filter(|(pulled, at)| *at < pulled.len()) {
+        transport.deliver(&pulled[at..]);
+    }
+}
+
 /// What was not consumed yet, as it is now; it stays where it is until more comes.
 pub fn peek(transport: Item<Transport>) -> Result<(crate::handles::Word, usize)> {
     transport.check_open()?;
@@ -227,7 +254,8 @@ pub fn resume(transport: Item<Transport>) -> Result {
 
 /// Reads what is there once nothing stops it any more.
 pub(super) fn resume_if_possible(transport: Item<Transport>) {
-    if transport.has(flag::READABLE | flag::FILTERED) && !transport.has(STOPS | flag::CONNECTING) {
+    let more = flag::READABLE | flag::FILTERED | flag::LEFT_OVER;
+    if transport.has(more) && !transport.has(STOPS | flag::CONNECTING) {
         again(transport.root(), transport);
     }
 }

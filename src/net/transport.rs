@@ -65,6 +65,8 @@ pub mod flag {
     pub const PULL_FULL: u32 = 1 << 23;
     /// It has written its share, and goes on in the next turn. FULL is set, too.
     pub const WRITES_AGAIN: u32 = 1 << 24;
+    /// What the protocol before did not consume is to be handed over.
+    pub const LEFT_OVER: u32 = 1 << 25;
 }
 
 /// Above so many bytes that wait to be written a producer is paused, unless set.
@@ -255,10 +257,10 @@ pub fn set_protocol(transport: Item<Transport>, protocol: Rc<Protocol>, this: Ow
         transport.with_new_extra(|_| ())?;
     }
     let old = replace_protocol(transport, protocol, this);
+    // What waited for the old protocol's appetite comes to the new one.
+    reading::renew(transport);
     let reactor = transport.root();
     reactor.in_scope(transport.scope.get(), || drop(old));
-    // What waited for the old protocol's appetite comes to the new one.
-    reading::resume_if_possible(transport);
     Ok(())
 }
 
