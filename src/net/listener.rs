@@ -80,6 +80,8 @@ pub struct Listener {
     again: Cell<bool>,
     /// Descriptors had run out, and this timer is set.
     short: Cell<Word>,
+    /// It was said that they had.
+    said: Cell<bool>,
     no_delay: Cell<bool>,
 }
 
@@ -187,6 +189,7 @@ pub(super) fn adopt(
     listener.readable.set(false);
     listener.again.set(false);
     listener.short.set(Word::NULL);
+    listener.said.set(false);
     Ok(listener)
 }
 
@@ -255,7 +258,9 @@ fn failed(reactor: ReactorItem, listener: Item<Listener>, why: &io::Error) {
     if !listener.short.get().is_null() {
         return;
     }
-    hooks::log(reactor, hooks::WARNING, format!("accepting at {}: {why}; waiting", listener.address.get()));
+    if !listener.said.replace(true) {
+        hooks::log(reactor, hooks::WARNING, format!("accepting at {}: {why}; waiting", listener.address.get()));
+    }
     // What the host did when it was told.
     if !listener.open.get() {
         return;
@@ -289,6 +294,7 @@ extern "C-unwind" fn try_again(word: Word) {
 
 /// One more has connected.
 fn accepted(reactor: ReactorItem, listener: Item<Listener>, socket: Fresh) {
+    listener.said.set(false);
     let unix = matches!(listener.address.get(), Address::Unix(_));
     let peer = if unix || listener.most_by_peer.get() == 0 { None } else { peer_of(&socket) };
     if peer.is_some_and(|peer| has_too_many(listener, peer)) {

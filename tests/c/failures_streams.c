@@ -359,6 +359,7 @@ TEST(f24_without_descriptors_nobody_is_turned_away_and_nothing_spins) {
     CHECK_INT(reactor_stats(reactor).delayed_calls, 1); /* and looked at again by and by, not each turn */
     for (int i = 0; i < 20; i++) advance(reactor, 0.01);
     CHECK_INT(one.count, 0);
+    CHECK_STR(test_log.last, "");
     CHECK_INT(reactor_stats(reactor).delayed_calls, 1);
     descriptors_again();
     for (int i = 0; i < 10; i++) advance(reactor, 0.01);
