@@ -230,6 +230,8 @@ fn ended(transport: Item<Transport>) {
     let keeps_half = transport.with_protocol(|protocol| protocol.keeps_half()).unwrap_or(false);
     if keeps_half {
         transport.tell(|protocol| protocol.read_connection_lost, events::READ_CONNECTION_LOST);
+        // A reset may have come with the end: no other edge tells of it.
+        super::writing::probe(transport);
     }
     if !keeps_half || transport.has(flag::WRITE_CLOSED) {
         // What was written goes out before: the peer may still be reading.

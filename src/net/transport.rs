@@ -224,6 +224,12 @@ pub(super) fn ready(reactor: ReactorItem, transport: Item<Transport>, ready: Rea
     }
     if ready.ended {
         transport.set(flag::PEER_ENDED);
+        if transport.has(flag::READ_CLOSED | flag::LOSING) {
+            writing::probe(transport);
+            if transport.has(flag::LOST) {
+                return;
+            }
+        }
     }
     let network = super::of(reactor);
     let outer = network.current.replace(transport.word());
