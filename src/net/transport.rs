@@ -67,6 +67,8 @@ pub mod flag {
     pub const EVENTS: u32 = 1 << 24;
     /// It has written its share, and goes on in the next turn. FULL is set, too.
     pub const WRITES_AGAIN: u32 = 1 << 25;
+    /// What the protocol before did not consume is to be handed over.
+    pub const LEFT_OVER: u32 = 1 << 26;
 }
 
 /// Above so many bytes that wait to be written a producer is paused, unless set.
@@ -224,6 +226,12 @@ pub(super) fn ready(reactor: ReactorItem, transport: Item<Transport>, ready: Rea
     }
     if ready.ended {
         transport.set(flag::PEER_ENDED);
+        if transport.has(flag::READ_CLOSED | flag::LOSING) {
+            writing::probe(transport);
+            if transport.has(flag::LOST) {
+                return;
+            }
+        }
     }
     let network = super::of(reactor);
     let outer = network.current.replace(transport.word());
@@ -257,10 +265,10 @@ pub fn set_protocol(transport: Item<Transport>, protocol: Rc<Protocol>, this: Ow
         transport.with_new_extra(|_| ())?;
     }
     let old = replace_protocol(transport, protocol, this);
+    // What waited for the old protocol's appetite comes to the new one.
+    reading::renew(transport);
     let reactor = transport.root();
     reactor.in_scope(transport.scope.get(), || drop(old));
-    // What waited for the old protocol's appetite comes to the new one.
-    reading::resume_if_possible(transport);
     Ok(())
 }
 

@@ -299,6 +299,24 @@ fn failed(transport: Item<Transport>, error: &io::Error) {
     }
 }
 
+/// Looks whether a connection that is not read any more can still be written to: a peer that is gone shows in no other
+/// way while nothing waits.
+pub(super) fn probe(transport: Item<Transport>) {
+    if transport.has(flag::LOST | flag::WRITE_CLOSED) {
+        return;
+    }
+    match retry(|| transport.with_socket(|driver, socket| driver.send(socket, &[]))) {
+        // A Unix socket knows of resets; this peer has closed, with nothing left to be said.
+        Err(why)
+            if transport.has(flag::UNIX) && why.kind() == io::ErrorKind::BrokenPipe && buffered(transport) == 0 =>
+        {
+            ending::lost(transport, Status::CONNECTION_DONE);
+        }
+        Err(why) if !would_block(&why) && !is_short_of_room(&why) => ending::lost_by(transport, &why),
+        _ => {}
+    }
+}
+
 /// It has had its share: it goes on in the next turn, also if the system has room.
 fn write_again(transport: Item<Transport>) {
     transport.set(flag::FULL | flag::WRITES_AGAIN);
