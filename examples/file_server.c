@@ -129,28 +129,101 @@ static void ask(lariat_transport *transport, void *self) {
     lariat_transport_lose_write_connection(transport);
 }
 
-static void part_received(lariat_transport *transport, const uint8_t *data, size_t len, void *self);
-
-static void answer_received(lariat_transport *transport, const uint8_t *data, size_t len, void *self) {
-    client *client = self;
-    printf("%.*s\n", (int)len, (const char *)data);
-    if (sscanf((const char *)data, "OK %zu", &client->rest) == 1 && client->rest > 0) {
-        lariat_protocol protocol;
-        (void)protocol;
-        client->sum = 0;
+static void answer_received(lariat_transport *transport, const uint8_t *data, size_t len, client *client) {
+    char line[128];
+    snprintf(line, sizeof line, "%.*s", (int)len, (const char *)data);
+    printf("%s\n", line);
+    if (sscanf(line, "OK %zu", &client->rest) == 1 && client->rest > 0)
         lariat_transport_set_raw(transport);                 /* bytes follow, not lines */
-    }
 }
 
-static void part_received(lariat_transport *transport, const uint8_t *data, size_t len, void *self) {
-    client *client = self;
+static void bytes_received(lariat_transport *transport, const uint8_t *data, size_t len, client *client) {
     size_t count = len < client->rest ? len : client->rest;
     for (size_t i = 0; i < count; i++)
         client->sum = client->sum * 31 + data[i];
     client->rest -= count;
     if (client->rest > 0)
         return;
-    printf("... and these bytes, with the checksum %08x\n", (unsigned)client->sum);
-    lariat_transport_unread(transport, data + count, len - count);
+    printf("... these bytes: checksum %08x\n", (unsigned)client->sum);
+    client->sum = 0;
     lariat_transport_set_line_framing(transport, (const uint8_t *)"\n", 1, 0);
+    lariat_transport_unread(transport, data + count, len - count);               /* the beginning of the next answer */
+}
+
+static void client_received(lariat_transport *transport, const uint8_t *data, size_t len, void *self) {
+    client *client = self;
+    (client->rest > 0 ? bytes_received : answer_received)(transport, data, len, client);
+}
+
+static void all_received(lariat_transport *transport, void *self) {
+    (void)self;
+    lariat_transport_lose_connection(transport);
+}
+
+static void client_is_done(lariat_transport *transport, const lariat_failure *reason, void *self) {
+    (void)transport;
+    printf("%s\n", lariat_status_name(lariat_failure_code(reason)));
+    lariat_reactor_stop(((client *)self)->server.reactor);
+}
+
+static void start_client(client *client, const char *endpoint) {
+    lariat_protocol protocol;
+    lariat_protocol_init(&protocol, sizeof protocol);
+    protocol.connection_made = ask;
+    protocol.data_received = client_received;
+    protocol.read_connection_lost = all_received;
+    protocol.connection_lost = client_is_done;
+    lariat_deferred_release(lariat_reactor_connect(client->server.reactor, endpoint, &protocol, client));
+}
+
+static void write_file(int folder, const char *name, const char *text, size_t times) {
+    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (file == NULL)
+        return;
+    for (size_t i = 0; i < times; i++)
+        fputs(text, file);
+    fclose(file);
+}
+
+/* ---- the program ---- */
+
+int main(int argc, char **argv) {
+    char folder[] = "/tmp/lariat-files-XXXXXX", endpoint[128];
+    int demonstrates = argc < 2 || strcmp(argv[1], "--demo") == 0;
+    if ((!demonstrates && argc != 3) || (demonstrates && mkdtemp(folder) == NULL)) {
+        fprintf(stderr, "file_server ENDPOINT FOLDER | file_server --demo\n");
+        return 2;
+    }
+    const char *path = demonstrates ? folder : argv[2];
+    client client = {.server = {.folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)}};
+    if (client.server.folder < 0) {
+        perror(path);
+        return 1;
+    }
+    client.server.reactor = lariat_reactor_new();
+    lariat_listener *listener = serve(&client.server, demonstrates ? "tcp://127.0.0.1:0" : argv[1]);
+    lariat_status status = lariat_last_error();
+    if (listener == NULL) {
+        fprintf(stderr, "%s\n", lariat_last_error_message());
+    } else {
+        lariat_listener_address(listener, endpoint, sizeof endpoint, NULL);
+        if (demonstrates) {
+            write_file(client.server.folder, "hello.txt", "hello from a file\n", 1);
+            write_file(client.server.folder, "big", "a line of the big file\n", BIG / 23);
+            start_client(&client, endpoint);
+        } else {
+            printf("Listening at %s\n", endpoint);
+            fflush(stdout);
+        }
+        status = lariat_reactor_run(client.server.reactor);
+    }
+    lariat_status freed = lariat_reactor_free(client.server.reactor);
+    if (demonstrates) {
+        unlinkat(client.server.folder, "hello.txt", 0);
+        unlinkat(client.server.folder, "big", 0);
+        rmdir(path);
+    }
+    close(client.server.folder);
+    return status != LARIAT_OK || freed != LARIAT_OK;
 }
