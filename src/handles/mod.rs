@@ -46,7 +46,9 @@ pub enum Kind {
     Addresses,
     Resolver,
     Connecting,
+    ReconnectingClient,
+    ConnectionPool,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 25;
+pub const KINDS: usize = 27;

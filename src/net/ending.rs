@@ -164,7 +164,11 @@ pub(super) fn finish(transport: Item<Transport>) {
         reactor.with_driver(|driver| driver.close(descriptor));
     }
     reactor.pools.free(transport);
+    let ended = extra.ended.take();
     reactor.in_scope(scope, || drop((owned, protocol, extra)));
+    if let Some(ended) = ended {
+        ended(reactor, reason.word());
+    }
 }
 
 fn tell_lost(transport: Item<Transport>, protocol: &super::protocol::Protocol, reason: Word) {

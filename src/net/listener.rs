@@ -336,22 +336,23 @@ fn build(reactor: ReactorItem, listener: Item<Listener>, transport: Item<Transpo
         let build = listener.build.borrow();
         (build.function, build.data.word())
     };
-    let mut this = protocol.shared.word();
-    if let Some(function) = function {
-        this = Word::NULL;
-        let _out = reactor.call_out();
-        let (listener, transport) = (listener.word(), transport.word());
-        let status = reactor.in_scope(scope_of(transport), || function(listener, transport, &mut this, data));
-        if status != Status::OK.0 {
-            return None;
-        }
-    }
-    let owned = protocol.own(this);
-    Some((protocol, owned))
+    let this = make_self(reactor, &protocol, (function, data), (listener.word(), transport))?;
+    Some((protocol, this))
 }
 
-fn scope_of(transport: Word) -> u32 {
-    handles::get::<Transport>(transport).map_or(0, |transport| transport.scope.get())
+/// The self of a new connection; `listener` is null for one that was made from here. None: it is refused.
+pub(super) fn make_self(
+    reactor: ReactorItem,
+    protocol: &Protocol,
+    (function, data): (Option<BuildFn>, Word),
+    (listener, transport): (Word, Item<Transport>),
+) -> Option<Owned> {
+    let Some(function) = function else { return Some(protocol.own(protocol.shared.word())) };
+    let mut this = Word::NULL;
+    let _out = reactor.call_out();
+    let scope = transport.scope.get();
+    let status = reactor.in_scope(scope, || function(listener, transport.word(), &mut this, data));
+    (status == Status::OK.0).then(|| protocol.own(this))
 }
 
 /// A connection ends: its peer may have another.
