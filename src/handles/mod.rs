@@ -48,7 +48,8 @@ pub enum Kind {
     Connecting,
     ReconnectingClient,
     ConnectionPool,
+    ReactorGroup,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 27;
+pub const KINDS: usize = 28;
