@@ -72,7 +72,8 @@ fn listen(
     })
 }
 
-fn served(
+/// What connections are to have, from a protocol, the function that makes its self, and what that gets.
+pub(super) fn served(
     protocol: *const lariat_protocol,
     build_protocol: lariat_build_protocol_fn,
     data: Owned,
