@@ -203,7 +203,7 @@ pub extern "C" fn lariat_reactor_listen_datagram_event(
 /// protocol  copied.
 /// self      as with lariat_reactor_listen_datagram.
 /// returns   as lariat_reactor_listen_datagram.
-/// errors    LARIAT_ERR_INVALID_ARGUMENT for another kind of socket; LARIAT_ERR_OS for what is no socket;
+/// errors    LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else;
 ///           LARIAT_ERR_ALREADY_WATCHED; LARIAT_ERR_NOT_SUPPORTED when simulated.
 /// thread    the reactor's.
 /// Twisted   IReactorSocket.adoptDatagramPort.

@@ -398,11 +398,18 @@ pub fn stop(port: Item<DatagramPort>) -> Result<DeferredItem> {
 
 extern "C-unwind" fn stops_anyway(_: Word, _: Word) {}
 
+/// Closes the socket, once.
+pub(super) fn close(port: Item<DatagramPort>) {
+    if !port.has(flag::STOPPED) {
+        port.set(flag::STOPPED);
+        port.with_socket(|driver, socket| driver.close(socket));
+    }
+}
+
 /// Closes the socket; the reason is the port's from here on.
 fn end_with(port: Item<DatagramPort>, reason: Word) {
-    port.set(flag::STOPPED);
+    close(port);
     port.reason.set(reason);
-    port.with_socket(|driver, socket| driver.close(socket));
     if let Some(path) = port.path.take() {
         path.unlink();
     }

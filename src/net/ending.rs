@@ -76,7 +76,7 @@ pub(super) fn lost_with(transport: Item<Transport>, reason: Word) {
 }
 
 /// Closes the socket, once.
-fn close(transport: Item<Transport>) {
+pub(super) fn close(transport: Item<Transport>) {
     let socket = transport.socket.replace(-1_i32 as crate::platform::Socket);
     if socket != -1_i32 as crate::platform::Socket {
         transport.root_body().with_driver(|driver| driver.close(socket));

@@ -394,7 +394,7 @@ pub fn stop(listener: Item<Listener>) -> Result<DeferredItem> {
 
 extern "C-unwind" fn stops_anyway(_: Word, _: Word) {}
 
-fn close(listener: Item<Listener>) {
+pub(super) fn close(listener: Item<Listener>) {
     if listener.open.replace(false) {
         if let Ok(timer) = handles::get::<DelayedCall>(listener.short.replace(Word::NULL)) {
             let _ = timers::cancel(timer);
