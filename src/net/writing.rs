@@ -373,12 +373,15 @@ fn file_sent(transport: Item<Transport>, deferred: Word, whole: bool) {
     let Ok(deferred) = handles::get::<Deferred>(deferred) else { return };
     let reactor = transport.root();
     let _out = reactor.call_out();
-    if whole {
-        let _ = chain::callback(deferred, Owned::default());
-    } else {
-        let why = Status::ERR_TRUNCATED.because("the file ended before all that was asked for was sent");
-        let _ = chain::errback(deferred, failure::of_status(reactor, why));
-    }
+    // The Deferred may be another's: it cannot end the scope of the connection meanwhile.
+    reactor.in_scope(transport.scope.get(), || {
+        if whole {
+            let _ = chain::callback(deferred, Owned::default());
+        } else {
+            let why = Status::ERR_TRUNCATED.because("the file ended before all that was asked for was sent");
+            let _ = chain::errback(deferred, failure::of_status(reactor, why));
+        }
+    });
 }
 
 /// After as much was sent as could be: who waits for room is told, and what was to happen after the last byte happens.
