@@ -12,7 +12,8 @@ use crate::driver::sockets::{Carries, SocketOption};
 use crate::driver::{Address, Driver, Readiness, Ready};
 use crate::handles::{self, Body, BuildFn, Item, Kind, Owned, Word};
 use crate::platform::Socket;
-use crate::reactor::{Reactor, ReactorItem, hooks, scopes, timers};
+use crate::reactor::timers::{self, DelayedCall};
+use crate::reactor::{Reactor, ReactorItem, hooks, scopes};
 use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -70,8 +71,10 @@ pub struct Listener {
     readable: Cell<bool>,
     /// It is on the list of readiness to be reported again.
     again: Cell<bool>,
-    /// Descriptors had run out, and a timer is set.
-    short: Cell<bool>,
+    /// Descriptors had run out, and this timer is set.
+    short: Cell<Word>,
+    /// It was said that they had.
+    said: Cell<bool>,
     no_delay: Cell<bool>,
 }
 
@@ -181,7 +184,8 @@ pub(super) fn adopt(
     listener.paused.set(false);
     listener.readable.set(false);
     listener.again.set(false);
-    listener.short.set(false);
+    listener.short.set(Word::NULL);
+    listener.said.set(false);
     Ok(listener)
 }
 
@@ -247,13 +251,20 @@ fn failed(reactor: ReactorItem, listener: Item<Listener>, why: &io::Error) {
         return;
     }
     listener.readable.set(false);
-    if !listener.short.replace(true) {
+    if !listener.short.get().is_null() {
+        return;
+    }
+    if !listener.said.replace(true) {
         hooks::log(reactor, hooks::WARNING, format!("accepting at {}: {why}; waiting", listener.address.get()));
-        let deadline = reactor.read_clock().saturating_add(RETRY);
-        if timers::call_at(reactor, deadline, try_again, listener.word()).is_err() {
-            listener.short.set(false);
-            again(listener);
-        }
+    }
+    // What the host did when it was told.
+    if !listener.open.get() {
+        return;
+    }
+    let deadline = reactor.read_clock().saturating_add(RETRY);
+    match timers::call_at(reactor, deadline, try_again, listener.word()) {
+        Ok(timer) => listener.short.set(timer.word()),
+        Err(_) => again(listener),
     }
 }
 
@@ -271,7 +282,7 @@ fn is_hopeless(why: &io::Error) -> bool {
 
 extern "C-unwind" fn try_again(word: Word) {
     if let Ok(listener) = handles::get::<Listener>(word) {
-        listener.short.set(false);
+        listener.short.set(Word::NULL);
         listener.readable.set(true);
         resume_if_possible(listener);
     }
@@ -279,9 +290,7 @@ extern "C-unwind" fn try_again(word: Word) {
 
 /// One more has connected.
 fn accepted(reactor: ReactorItem, listener: Item<Listener>, socket: Fresh) {
-    if listener.short.get() {
-        listener.short.set(false);
-    }
+    listener.said.set(false);
     let unix = matches!(listener.address.get(), Address::Unix(_));
     let peer = if unix || listener.most_by_peer.get() == 0 { None } else { peer_of(&socket) };
     if peer.is_some_and(|peer| has_too_many(listener, peer)) {
@@ -387,6 +396,9 @@ extern "C-unwind" fn stops_anyway(_: Word, _: Word) {}
 
 fn close(listener: Item<Listener>) {
     if listener.open.replace(false) {
+        if let Ok(timer) = handles::get::<DelayedCall>(listener.short.replace(Word::NULL)) {
+            let _ = timers::cancel(timer);
+        }
         listener.root_body().with_driver(|driver| driver.close(listener.socket.get()));
         if let Some(path) = listener.path.take() {
             path.unlink();

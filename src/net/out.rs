@@ -81,6 +81,16 @@ impl Out {
             }
     }
 
+    /// Whether a file comes next.
+    pub fn begins_with_file(&self) -> bool {
+        matches!(self.parts.front(), Some(Part::File { .. }))
+    }
+
+    /// Whether a file comes next of which all is sent.
+    pub fn begins_with_done_file(&self) -> bool {
+        matches!(self.parts.front(), Some(Part::File { left: 0, .. }))
+    }
+
     /// Adds bytes where there is room for them already.
     #[inline(always)]
     pub fn push_quickly(&mut self, data: &[u8]) -> Option<()> {
