@@ -278,11 +278,11 @@ fn is_hopeless(why: &io::Error) -> bool {
     }
 }
 
+/// Has the port read on in the next turn: by a readiness for nothing, which tells it from an edge.
 fn again(reactor: ReactorItem, port: Item<DatagramPort>) {
     if !port.has(flag::AGAIN) {
         port.set(flag::AGAIN);
-        let readiness = Readiness { readable: true, writable: false };
-        reactor.ready_again(Ready { key: port.word(), readiness, ended: false });
+        reactor.ready_again(Ready { key: port.word(), readiness: Readiness::default(), ended: false });
     }
 }
 

@@ -11,6 +11,7 @@ pub mod attempt;
 pub mod connect;
 mod connect_error;
 pub mod datagram;
+pub mod datagram_open;
 pub mod datagram_reading;
 pub mod datagram_writing;
 pub mod ending;
