@@ -1,6 +1,8 @@
 //! What the library asks of the operating system and the processor directly. Each platform supplies the same functions;
 //! everything here is safe to call.
 
+mod errors;
+pub use errors::{SystemError, system_error};
 mod names;
 pub use names::{NameError, look_up};
 #[cfg(unix)]
