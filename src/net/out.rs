@@ -19,7 +19,7 @@ pub struct OwnDescriptor(pub Socket);
 
 impl Drop for OwnDescriptor {
     fn drop(&mut self) {
-        platform::close_socket(self.0);
+        platform::close_file(self.0);
     }
 }
 

@@ -21,6 +21,14 @@ pub use unix::*;
 mod windows;
 #[cfg(windows)]
 pub use windows::*;
+#[cfg(windows)]
+mod windows_datagrams;
+#[cfg(windows)]
+pub use windows_datagrams::*;
+#[cfg(windows)]
+mod windows_sockets;
+#[cfg(windows)]
+pub use windows_sockets::*;
 
 /// A word that tells threads apart, the cheapest there is: the thread pointer where the processor keeps one.
 #[inline(always)]
