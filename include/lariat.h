@@ -2207,8 +2207,8 @@ LARIAT_API lariat_datagram_port *lariat_reactor_listen_datagram_event(lariat_rea
  * protocol  copied.
  * self      as with lariat_reactor_listen_datagram.
  * returns   as lariat_reactor_listen_datagram.
- * errors    LARIAT_ERR_INVALID_ARGUMENT for another kind of socket; LARIAT_ERR_OS for what is no socket;
- *           LARIAT_ERR_ALREADY_WATCHED; LARIAT_ERR_NOT_SUPPORTED when simulated.
+ * errors    LARIAT_ERR_INVALID_ARGUMENT for another kind of socket, and for what is none; LARIAT_ERR_ALREADY_WATCHED;
+ *           LARIAT_ERR_NOT_SUPPORTED when simulated.
  * thread    the reactor's.
  * Twisted   IReactorSocket.adoptDatagramPort. */
 LARIAT_API lariat_datagram_port *lariat_reactor_adopt_datagram(lariat_reactor *reactor, lariat_socket fd,

@@ -5,14 +5,12 @@ use super::hand_over::Dealer;
 use super::protocol::Protocol;
 use super::transport::{self, Transport, flag};
 use super::unix_path::BoundPath;
-#[cfg(not(unix))]
-use super::was_interrupted;
 use super::{Fresh, attempt, error, reading, would_block};
 use crate::deferred::{Deferred, DeferredItem, chain};
 use crate::driver::sockets::{Carries, SocketOption};
 use crate::driver::{Address, Driver, Readiness, Ready};
 use crate::handles::{self, Body, BuildFn, Item, Kind, Owned, Word};
-use crate::platform::Socket;
+use crate::platform::{self, Socket, SystemError};
 use crate::reactor::timers::{self, DelayedCall};
 use crate::reactor::{Reactor, ReactorItem, hooks, scopes};
 use crate::status::{Result, Status};
@@ -300,15 +298,7 @@ fn failed(reactor: ReactorItem, listener: Item<Listener>, why: &io::Error) {
 }
 
 fn is_hopeless(why: &io::Error) -> bool {
-    #[cfg(unix)]
-    return matches!(
-        why.raw_os_error(),
-        Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EOPNOTSUPP | libc::EFAULT)
-    );
-    #[cfg(not(unix))]
-    {
-        !was_interrupted(why) && why.kind() != io::ErrorKind::ConnectionReset
-    }
+    why.kind() == io::ErrorKind::InvalidInput || platform::system_error(why) == Some(SystemError::Unusable)
 }
 
 extern "C-unwind" fn try_again(word: Word) {
@@ -426,7 +416,7 @@ pub fn stop(listener: Item<Listener>) -> Result<DeferredItem> {
 
 extern "C-unwind" fn stops_anyway(_: Word, _: Word) {}
 
-fn close(listener: Item<Listener>) {
+pub(super) fn close(listener: Item<Listener>) {
     if listener.open.replace(false) {
         if let Ok(timer) = handles::get::<DelayedCall>(listener.short.replace(Word::NULL)) {
             let _ = timers::cancel(timer);

@@ -13,6 +13,7 @@ pub mod connect;
 mod connect_error;
 pub mod connection_pool;
 pub mod datagram;
+pub mod datagram_open;
 pub mod datagram_reading;
 pub mod datagram_writing;
 pub mod dial;
@@ -103,6 +104,7 @@ pub fn open(reactor: ReactorItem) -> Result<Item<Network>> {
         reactor.above.ready.set(Some(ready));
         reactor.above.flush.set(Some(flush));
         reactor.above.finish.set(Some(finish));
+        reactor.above.close_sockets.set(Some(close_sockets));
     }
     Ok(of(reactor))
 }
@@ -147,6 +149,12 @@ fn ready(reactor: ReactorItem, ready: Ready) {
     } else if let Ok(listener) = handles::get::<Listener>(ready.key) {
         listener::ready(reactor, listener, ready);
     }
+}
+
+fn close_sockets(reactor: ReactorItem) {
+    reactor.pools.all::<Transport>().into_iter().for_each(ending::close);
+    reactor.pools.all::<Listener>().into_iter().for_each(listener::close);
+    reactor.pools.all::<DatagramPort>().into_iter().for_each(datagram::close);
 }
 
 fn flush(_: ReactorItem, thing: Word) {

@@ -28,7 +28,7 @@ impl OwnDescriptor {
 
 impl Drop for OwnDescriptor {
     fn drop(&mut self) {
-        platform::close_socket(self.0);
+        platform::close_file(self.0);
     }
 }
 

@@ -87,6 +87,9 @@ pub fn panicked(reactor: ReactorItem, text: &str) {
         if let Some(on_panic) = reactor.above.on_panic.get() {
             on_panic(reactor);
         }
+        if let Some(close_sockets) = reactor.above.close_sockets.get() {
+            close_sockets(reactor);
+        }
         if let Ok(mut driver) = reactor.driver.try_borrow_mut() {
             driver.take();
         }

@@ -5,6 +5,9 @@ TEST(datagrams_are_tested_on_unix) { SKIP("datagrams are not there on Windows ye
 #else
 #include "datagrams.h"
 #include <sys/resource.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 /* ---- closed inside of callbacks ---- */
 
@@ -192,6 +195,151 @@ TEST(f22_what_the_budget_leaves_over_comes_in_the_next_turns) {
     close(end);
     reactor_done(reactor);
 }
+
+/* ---- a system that is short of something: these stand before the C library's, which the library calls ---- */
+
+#ifdef __linux__
+static int send_fails, send_errno, receive_fails, receive_errno, message_fails, message_errno;
+
+ssize_t sendto(int fd, const void *data, size_t len, int flags, const struct sockaddr *to, socklen_t length) {
+    if (send_fails && send_fails--) return errno = send_errno, -1;
+    return syscall(SYS_sendto, fd, data, len, flags, to, length);
+}
+
+ssize_t recvfrom(int fd, void *data, size_t len, int flags, struct sockaddr *from, socklen_t *length) {
+    if (receive_fails && receive_fails--) return errno = receive_errno, -1;
+    return syscall(SYS_recvfrom, fd, data, len, flags, from, length);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    if (message_fails && message_fails--) return errno = message_errno, -1;
+    return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+/* Three datagrams, the first sends of which fail, arrive once and in order. */
+static void check_sending(int error, int times, int waits) {
+    lariat_reactor *reactor = real_reactor();
+    lariat_datagram_port *port = noting_port(reactor, "udp://127.0.0.1:0", "a");
+    int end = other_end(AF_INET);
+    lariat_address to = address_of_end(end);
+    send_fails = times, send_errno = error;
+    send_text_to(port, "one", &to);
+    send_text_to(port, "two", &to);
+    send_text_to(port, "three", &to);
+    CHECK_INT(lariat_datagram_port_buffered(port), waits ? 11 : 0);
+    for (int i = 0; i < 1000 && lariat_datagram_port_buffered(port); i++) CHECK_OK(lariat_reactor_iterate(reactor, 0.1));
+    CHECK_STR(get_text(end), "one");
+    CHECK_STR(get_text(end), "two");
+    CHECK_STR(get_text(end), "three");
+    CHECK(is_silent(end));
+    stop_port(reactor, port);
+    close(end);
+    reactor_done(reactor);
+}
+
+TEST(f25_a_send_that_is_interrupted_is_made_again) { check_sending(EINTR, 5, 0); }
+TEST(f25_without_buffers_of_the_system_datagrams_wait) { check_sending(ENOBUFS, 3, 1); }
+TEST(f25_without_memory_of_the_system_datagrams_wait) { check_sending(ENOMEM, 3, 1); }
+TEST(f25_a_full_socket_makes_datagrams_wait_until_an_edge_tells_of_room) { check_sending(EAGAIN, 1, 1); }
+
+TEST(f25_a_batch_is_sent_whole_however_often_the_system_is_short) {
+    lariat_reactor *reactor = real_reactor();
+    lariat_datagram_port *port = noting_port(reactor, "udp://127.0.0.1:0", "a");
+    int end = other_end(AF_INET);
+    lariat_datagram list[40];
+    char texts[40][4];
+    size_t sent = 0;
+    for (int i = 0; i < 40; i++) {
+        snprintf(texts[i], sizeof texts[i], "%d", i);
+        list[i] = (lariat_datagram){.data = (const uint8_t *)texts[i], .len = strlen(texts[i])};
+    }
+    CHECK_OK(lariat_datagram_port_connect(port, endpoint_of(end)));
+    send_fails = 2, send_errno = ENOBUFS;
+    CHECK_OK(lariat_datagram_port_send_batch(port, list, 40, &sent));
+    CHECK_INT(sent, 40);
+    for (int i = 0; i < 1000 && lariat_datagram_port_buffered(port); i++) CHECK_OK(lariat_reactor_iterate(reactor, 0.1));
+    for (int i = 0; i < 40; i++) CHECK_STR(get_text(end), texts[i]);
+    CHECK(is_silent(end));
+    stop_port(reactor, port);
+    close(end);
+    reactor_done(reactor);
+}
+
+static void check_receiving(int error, int times) {
+    lariat_reactor *reactor = real_reactor();
+    lariat_datagram_port *port = noting_port(reactor, "udp://127.0.0.1:0", "a");
+    int end = other_end(AF_INET);
+    receive_fails = times, receive_errno = error;
+    put_text(end, port, "one");
+    put_text(end, port, "two");
+    turn_until(reactor, "two");
+    CHECK_NOTES("a<one a<two");
+    CHECK_INT(receive_fails, 0);
+    stop_port(reactor, port);
+    close(end);
+    reactor_done(reactor);
+}
+
+TEST(f25_a_receive_that_is_interrupted_is_made_again) { check_receiving(EINTR, 5); }
+TEST(f25_without_memory_to_receive_it_is_tried_again) { check_receiving(ENOMEM, 3); }
+
+TEST(f25_what_fails_for_another_reason_is_told_and_the_port_lives) {
+    lariat_reactor *reactor = real_reactor();
+    lariat_datagram_port *port = noting_port(reactor, "udp://127.0.0.1:0", "a");
+    int end = other_end(AF_INET);
+    receive_fails = 1, receive_errno = EHOSTUNREACH;
+    put_text(end, port, "x");
+    turn_until(reactor, "a<x");
+    CHECK_NOTES("a!UNREACHABLE a<x");
+    stop_port(reactor, port);
+    close(end);
+    reactor_done(reactor);
+}
+
+TEST(f25_a_port_whose_socket_is_no_good_any_more_ends) {
+    lariat_reactor *reactor = real_reactor();
+    lariat_datagram_protocol protocol = noting_datagrams();
+    protocol.stopped = note_stopped;
+    protocol.free_self = token_free;
+    lariat_datagram_port *port = open_port(reactor, "udp://127.0.0.1:0", protocol, token_new("a"));
+    int end = other_end(AF_INET);
+    receive_fails = 1, receive_errno = EBADF;
+    put_text(end, port, "x");
+    turn_until(reactor, "stopped");
+    CHECK_NOTES("a:stopped=OS");
+    CHECK_STATUS(lariat_datagram_port_number(port), LARIAT_ERR_STALE_HANDLE);
+    close(end);
+    reactor_done(reactor);
+}
+
+/* As by an interface that cannot, or a kernel that does not know of segments. */
+static void check_refused_segments(int error) {
+    lariat_reactor *reactor = real_reactor();
+    lariat_datagram_port *port = noting_port(reactor, "udp://127.0.0.1:0", "a");
+    int end = other_end(AF_INET);
+    lariat_address to = address_of_end(end);
+    lariat_datagram one = {.data = (const uint8_t *)"aabbc", .len = 5, .peer = &to, .segment_size = 2};
+    message_fails = 100, message_errno = error;
+    CHECK_OK(lariat_datagram_port_send_batch(port, &one, 1, NULL));
+    CHECK_STR(get_text(end), "aa");
+    CHECK_STR(get_text(end), "bb");
+    CHECK_STR(get_text(end), "c");
+    send_fails = 1, send_errno = ENOBUFS; /* the first goes once there is room, and the others after it */
+    CHECK_OK(lariat_datagram_port_send_batch(port, &one, 1, NULL));
+    CHECK_INT(lariat_datagram_port_buffered(port), 5);
+    for (int i = 0; i < 1000 && lariat_datagram_port_buffered(port); i++) CHECK_OK(lariat_reactor_iterate(reactor, 0.1));
+    CHECK_STR(get_text(end), "aa");
+    CHECK_STR(get_text(end), "bb");
+    CHECK_STR(get_text(end), "c");
+    CHECK(is_silent(end));
+    stop_port(reactor, port);
+    close(end);
+    reactor_done(reactor);
+}
+
+TEST(f25_segments_that_an_interface_refuses_go_one_by_one) { check_refused_segments(EIO); }
+TEST(f25_segments_that_a_kernel_refuses_go_one_by_one) { check_refused_segments(EINVAL); }
+#endif
 
 /* ---- too long, cut short, refused ---- */
 
