@@ -489,7 +489,8 @@ static void limit_connections(int32_t sharing) {
     CHECK_OK(lariat_reactor_group_start(group, setup, NULL));
     for (int i = 0; i < CONNECTIONS; i++) {
         ends[i] = (struct pollfd){.fd = connect_to(port), .events = POLLIN};
-        if (i < REACTORS) who_has(ends[i].fd); /* by turns, where it is handed over: all know their limit from here on */
+        /* By turns: all know their limit before more are on their way to them. */
+        if (sharing == LARIAT_SHARING_HAND_OVER && i < REACTORS) who_has(ends[i].fd);
         CHECK_INT(write(ends[i].fd, "?", 1), 1);
     }
     while (answered < CONNECTIONS) {
