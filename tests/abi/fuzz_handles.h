@@ -5,6 +5,9 @@
 #include "../c/every_kind.h"
 #include <float.h>
 #include <stddef.h>
+#ifndef _WIN32
+#include <netinet/in.h>
+#endif
 
 enum { KIND_JOB = KINDS }; /* has no every_kind: it is only there while a job runs */
 
@@ -26,25 +29,30 @@ typedef struct number {
 } number;
 
 enum role {
-    ROLE_HANDLE,   /* of `kind` */
-    ROLE_HANDLES,  /* an array of handles of `kind`; its count comes next */
-    ROLE_NUMBER,   /* the first of `numbers` is what an ordinary call gives */
-    ROLE_CALLBACK, /* `function`; `null_want` is the answer to NULL */
-    ROLE_DATA,     /* NULL will do */
-    ROLE_OWNED,    /* data that the library frees by a later parameter */
-    ROLE_FREE,     /* that parameter */
-    ROLE_TEXT,     /* `text` */
-    ROLE_BYTES,    /* their length comes next */
-    ROLE_PARTS,    /* their count comes next */
+    ROLE_HANDLE,             /* of `kind` */
+    ROLE_HANDLES,            /* an array of handles of `kind`; its count comes next */
+    ROLE_NUMBER,             /* the first of `numbers` is what an ordinary call gives */
+    ROLE_CALLBACK,           /* `function`; `null_want` is the answer to NULL */
+    ROLE_DATA,               /* NULL will do */
+    ROLE_OWNED,              /* data that the library frees by a later parameter */
+    ROLE_FREE,               /* that parameter */
+    ROLE_SELF,               /* data that the library frees as the protocol says */
+    ROLE_TEXT,               /* `text` */
+    ROLE_BYTES,              /* their length comes next */
+    ROLE_PARTS,              /* their count comes next */
+    ROLE_DATAGRAMS,          /* their count comes next */
     ROLE_OUTPUT,
     ROLE_OPTIONS,
     ROLE_STATS,
     ROLE_EVENT,
     ROLE_LINK,
-    ROLE_PROTOCOL, /* what is owned is its self */
+    ROLE_PROTOCOL,
+    ROLE_DATAGRAM_PROTOCOL,
     ROLE_PRODUCER,
-    ROLE_DESCRIPTOR, /* of the system or of the simulation, by `kind`; `numbers` without the first */
-    ROLE_ADOPTED     /* one of the system that is the library's from here on, if this succeeds */
+    ROLE_ADDRESS,
+    ROLE_ADDRESS_WRITTEN,
+    ROLE_DESCRIPTOR,         /* of the system or of the simulation, by `kind`; `numbers` without the first */
+    ROLE_ADOPTED             /* one of the system for a `kind`, the library's from here on if this succeeds */
 };
 
 typedef struct parameter {
@@ -143,6 +151,10 @@ static inline lariat_reactor_options fuzz_options(void) {
 static inline every_kind fuzz_kinds(lariat_reactor *reactor) {
     every_kind made = every_kind_new(reactor);
     CHECK_OK(lariat_cooperative_task_pause(made.of[KIND_COOPERATIVE_TASK])); /* or it would step for ever */
+    CHECK_OK(lariat_transport_set_netstring_framing(made.of[KIND_TRANSPORT], 0));
+    char itself[64]; /* or it could not send without saying to whom */
+    CHECK_OK(lariat_datagram_port_address(made.of[KIND_DATAGRAM_PORT], itself, sizeof itself, NULL));
+    CHECK_OK(lariat_datagram_port_connect(made.of[KIND_DATAGRAM_PORT], itself));
     return made;
 }
 
@@ -170,6 +182,16 @@ static inline void world_new(void) {
     good = fuzz_kinds(reactor);
     stale.of[KIND_REACTOR] = freed.of[KIND_REACTOR];
     CHECK_OK(lariat_simulation_descriptor_new(good.of[KIND_SIMULATION], &simulated_descriptor));
+}
+
+/* Where the good port is. */
+static inline lariat_address good_address(void) {
+    lariat_address address;
+    char text[64];
+    CHECK_OK(lariat_datagram_port_address(good.of[KIND_DATAGRAM_PORT], text, sizeof text, NULL));
+    CHECK_OK(lariat_address_init(&address, sizeof address));
+    CHECK_OK(lariat_address_parse(&address, text));
+    return address;
 }
 
 static inline void world_end(const char *name, int adopted) {
@@ -245,11 +267,15 @@ typedef struct call {
         lariat_event event;
         lariat_link link;
         lariat_protocol protocol;
+        lariat_datagram_protocol datagram_protocol;
         lariat_producer producer;
+        lariat_address address;
         unsigned char bytes[4096];
     } structs[16];
     void *outputs[16][16];
     lariat_part parts[4];
+    lariat_datagram datagrams[4];
+    lariat_address peer; /* of them */
     int adopted; /* or -1 */
 } call;
 
@@ -270,12 +296,18 @@ static inline void call_new(call *made, const export *one) {
         case ROLE_CALLBACK: given->function = each->function; break;
         case ROLE_FREE: given->function = (void (*)(void))token_free; break;
         case ROLE_DATA: break;
-        case ROLE_OWNED: given->pointer = made->owned[i] = token_new(one->name + strlen("lariat_")); break;
+        case ROLE_OWNED:
+        case ROLE_SELF: given->pointer = made->owned[i] = token_new(one->name + strlen("lariat_")); break;
         case ROLE_TEXT: given->pointer = (void *)(uintptr_t)each->text; break;
         case ROLE_BYTES: given->pointer = &made->structs[i]; break;
         case ROLE_PARTS:
             made->parts[0] = (lariat_part){(const uint8_t *)"part", 4};
             given->pointer = made->parts;
+            break;
+        case ROLE_DATAGRAMS:
+            made->peer = good_address();
+            made->datagrams[0] = (lariat_datagram){.data = (const uint8_t *)"datagram", .len = 8, .peer = &made->peer};
+            given->pointer = made->datagrams;
             break;
         case ROLE_OUTPUT: given->pointer = made->outputs[i]; break;
         case ROLE_OPTIONS:
@@ -299,11 +331,24 @@ static inline void call_new(call *made, const export *one) {
             made->structs[i].protocol.free_self = token_free;
             given->pointer = &made->structs[i];
             break;
+        case ROLE_DATAGRAM_PROTOCOL:
+            made->structs[i].datagram_protocol = quiet_datagram_protocol();
+            made->structs[i].datagram_protocol.free_self = token_free;
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_ADDRESS:
+        case ROLE_ADDRESS_WRITTEN:
+            made->structs[i].address = good_address();
+            given->pointer = &made->structs[i];
+            break;
         case ROLE_PRODUCER:
             CHECK_OK(lariat_producer_init(&made->structs[i].producer, sizeof(lariat_producer)));
             given->pointer = &made->structs[i];
             break;
-        case ROLE_ADOPTED: given->integer = made->adopted = dup(good.ends[1]); break;
+        case ROLE_ADOPTED:
+            made->adopted = each->kind == KIND_DATAGRAM_PORT ? socket(AF_INET, SOCK_DGRAM, 0) : dup(good.ends[1]);
+            given->integer = made->adopted;
+            break;
         case ROLE_DESCRIPTOR: given->integer = each->kind == KIND_SIMULATION ? simulated_descriptor : good.ends[1]; break;
         }
     }
@@ -427,19 +472,159 @@ static inline void call_without_callback(const export *one, int at) {
     world_end(one->name, made.adopted);
 }
 
-/* Of what must be given, and is no handle. */
-static inline void call_without(const export *one, int at) {
+/* Of a protocol that cannot be read nobody knows how self is freed. */
+static inline void free_self(const export *one, int at, call *made) {
+    enum role role = one->parameters[at].role;
+    if (role != ROLE_PROTOCOL && role != ROLE_DATAGRAM_PROTOCOL) return;
+    for (int i = 0; i < one->count; i++)
+        if (one->parameters[i].role == ROLE_SELF) token_free(made->owned[i]);
+}
+
+/* Of what is no handle. */
+static inline void call_without(const export *one, int at, int32_t status) {
     static call made;
     char words[160];
     world_new();
     call_new(&made, one);
     made.values[at].pointer = NULL;
-    /* Without its protocol nobody knows how self is freed. */
-    for (int i = 0; one->parameters[at].role == ROLE_PROTOCOL && i < one->count; i++)
-        if (made.owned[i]) token_free(made.owned[i]);
+    free_self(one, at, &made);
     snprintf(words, sizeof words, "NULL for %s", one->parameters[at].name);
-    call_make(one, &made, exactly(LARIAT_ERR_INVALID_ARGUMENT), words);
+    call_make(one, &made, exactly(status), words);
     world_end(one->name, made.adopted);
+}
+
+/* ---- text and structs ----------------------------------------------------------------------------------------------------------------------- */
+
+static inline void bad_texts(const export *one, int at) {
+    static call made;
+    static char lengthy[5000];
+    memset(lengthy, 'x', sizeof lengthy - 1);
+    const char *const texts[] = {"", "\xff", "://", lengthy};
+    call_without(one, at, WANT_ANYTHING);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        world_new();
+        call_new(&made, one);
+        made.values[at].pointer = (void *)(uintptr_t)texts[i];
+        call_make(one, &made, exactly(WANT_ANYTHING), "odd text");
+        world_end(one->name, made.adopted);
+    }
+}
+
+/* All but what is to be prepared begin with it. */
+static inline void bad_struct_sizes(const export *one, int at) {
+    static call made;
+    const uint32_t sizes[] = {0, 7, 4097, UINT32_MAX};
+    char words[160];
+    for (int i = 0; i < one->count; i++)
+        if (strcmp(one->parameters[i].name, "struct_size") == 0) return;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        world_new();
+        call_new(&made, one);
+        memcpy(&made.structs[at], &sizes[i], sizeof sizes[i]);
+        free_self(one, at, &made);
+        snprintf(words, sizeof words, "a struct_size of %" PRIu32 " in %s", sizes[i], one->parameters[at].name);
+        call_make(one, &made, exactly(LARIAT_ERR_INVALID_ARGUMENT), words);
+        world_end(one->name, made.adopted);
+    }
+}
+
+enum { BAD_ADDRESSES = 8 };
+
+/* One of those that are no address at all. */
+static inline lariat_address bad_address(int number) {
+    lariat_address address = good_address();
+    switch (number) {
+    case 0: address.family = 0; break;
+    case 1: address.family = INT32_MIN; break;
+    case 2: address.family = INT32_MAX; break;
+    case 3: address.family = 2; break;
+    case 4: address.family = LARIAT_ADDRESS_UNIX, address.path_length = sizeof address.path + 1; break;
+    case 5: address.family = LARIAT_ADDRESS_UNIX, address.path_length = UINT16_MAX; break;
+    case 6:
+        address.family = LARIAT_ADDRESS_UNIX;
+        address.path_length = 3;
+        memcpy(address.path, "x\0y", 3);
+        break;
+    default: address.struct_size = 0;
+    }
+    return address;
+}
+
+enum { ODD_ADDRESSES = 8 };
+
+/* One of those that are addresses, but perhaps not for this. */
+static inline lariat_address odd_address(int number) {
+    lariat_address address = good_address();
+    switch (number) {
+    case 0: address.port = 0; break;
+    case 1: memset(address.host, 0xff, sizeof address.host); break;
+    case 2: memset(address.host, 0, sizeof address.host); break;
+    case 3: address.scope_id = UINT32_MAX, address.path_length = UINT16_MAX; break;
+    case 4: address.family = LARIAT_ADDRESS_IPV6; break;
+    case 5: address.family = LARIAT_ADDRESS_IPV6, address.scope_id = UINT32_MAX; break;
+    case 6: address.family = LARIAT_ADDRESS_UNIX, address.path_length = 0; break;
+    default:
+        address.family = LARIAT_ADDRESS_UNIX;
+        address.path_length = sizeof address.path;
+        memset(address.path, 0xff, sizeof address.path);
+    }
+    return address;
+}
+
+/* Of the parameter, or of the first of its datagrams. */
+static inline void bad_addresses(const export *one, int at) {
+    static call made;
+    char words[160];
+    for (int number = 0; number < BAD_ADDRESSES + ODD_ADDRESSES; number++) {
+        int is_bad = number < BAD_ADDRESSES;
+        world_new();
+        call_new(&made, one);
+        lariat_address address = is_bad ? bad_address(number) : odd_address(number - BAD_ADDRESSES);
+        if (one->parameters[at].role == ROLE_DATAGRAMS) made.peer = address;
+        else made.structs[at].address = address;
+        snprintf(words, sizeof words, "wrong address %d for %s", number, one->parameters[at].name);
+        call_make(one, &made, exactly(is_bad ? LARIAT_ERR_INVALID_ARGUMENT : WANT_ANYTHING), words);
+        world_end(one->name, made.adopted);
+    }
+}
+
+/* The first of the datagrams is wrong. */
+static inline void call_with_datagram(const export *one, int at, lariat_datagram datagram, int32_t status) {
+    static call made;
+    char words[160];
+    world_new();
+    call_new(&made, one);
+    made.datagrams[0] = datagram;
+    snprintf(words, sizeof words, "a datagram of %zu bytes, in segments of %" PRIu32 ", reserved %" PRIu32 "%s%s for %s", datagram.len,
+             datagram.segment_size, datagram.reserved, datagram.data ? "" : ", without data", datagram.peer ? ", to a peer" : "",
+             one->parameters[at].name);
+    call_make(one, &made, exactly(status), words);
+    world_end(one->name, made.adopted);
+}
+
+static inline void bad_datagrams(const export *one, int at) {
+    static const uint8_t data[70000];
+    const lariat_datagram bad[] = {
+        {.data = NULL, .len = 1},
+        {.data = data, .len = SIZE_MAX},
+        {.data = data, .len = SIZE_MAX / 2 + 1},
+        {.data = data, .len = 1, .reserved = 1},
+        {.data = data, .len = 1, .reserved = UINT32_MAX},
+    };
+    const lariat_datagram odd[] = {
+        {.data = NULL, .len = 0},
+        {.data = NULL, .len = 0, .segment_size = 1},
+        {.data = data, .len = 1},
+        {.data = data, .len = 1, .segment_size = UINT32_MAX},
+        {.data = data, .len = 3, .segment_size = 2},
+        {.data = data, .len = 1000, .segment_size = 1},
+        {.data = data, .len = sizeof data},
+        {.data = data, .len = sizeof data, .segment_size = 1000},
+        {.data = data, .len = sizeof data, .segment_size = sizeof data - 1},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) call_with_datagram(one, at, bad[i], LARIAT_ERR_INVALID_ARGUMENT);
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) call_with_datagram(one, at, odd[i], WANT_ANYTHING);
+    bad_addresses(one, at);
 }
 
 static inline void call_plainly(const export *one) {
@@ -467,9 +652,27 @@ static inline void fuzz(const export *one) {
                 if (jobs) given.want = WANT_ERROR;
                 call_with_number(one, at, given);
             }
-            if (each->role == ROLE_CALLBACK) call_without_callback(one, at);
-            if (each->role == ROLE_PROTOCOL || each->role == ROLE_PRODUCER || each->role == ROLE_BYTES || each->role == ROLE_PARTS)
-                call_without(one, at);
+            switch (each->role) {
+            case ROLE_CALLBACK: call_without_callback(one, at); break;
+            case ROLE_TEXT: bad_texts(one, at); break;
+            case ROLE_OUTPUT: call_without(one, at, WANT_ANYTHING); break;
+            case ROLE_DATAGRAMS: bad_datagrams(one, at); /* fall through */
+            case ROLE_BYTES:
+            case ROLE_PARTS: call_without(one, at, LARIAT_ERR_INVALID_ARGUMENT); break;
+            case ROLE_ADDRESS: bad_addresses(one, at); /* fall through */
+            case ROLE_OPTIONS:
+            case ROLE_STATS:
+            case ROLE_EVENT:
+            case ROLE_LINK:
+            case ROLE_PROTOCOL:
+            case ROLE_DATAGRAM_PROTOCOL:
+            case ROLE_PRODUCER:
+            case ROLE_ADDRESS_WRITTEN:
+                bad_struct_sizes(one, at);
+                call_without(one, at, LARIAT_ERR_INVALID_ARGUMENT);
+                break;
+            default: break;
+            }
         }
     }
     worlds_end();

@@ -4,7 +4,8 @@
     python3 tests/abi/fuzz_handles.py include/lariat.h OUTPUT.c
 
 Each export is one case, `fuzz_<export>`: every handle parameter in turn is NULL, a random number, stale, of each other kind, of a freed
-reactor and of another thread, with callbacks and without; every number is extreme; every callback is NULL. It must survive, give the
+reactor and of another thread, with callbacks and without; every number is extreme; every callback is NULL; text is missing, empty, long and
+not UTF-8; structs have a wrong size, addresses and datagrams are wrong in each of their fields. It must survive, give the
 right error, set the last error, and free what it was given exactly once. The work is done by fuzz_handles.h; here the declarations are
 read and described. A parameter or a kind of handle that is not known here is an error: it has to be taught, not left out.
 """
@@ -77,9 +78,12 @@ CALLBACKS = {
     "lariat_build_protocol_fn": "quiet_build",
 }
 STRUCTS = {"lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK",
-           "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER"}
+           "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER", "lariat_datagram_protocol": "DATAGRAM_PROTOCOL"}
 # What is given for text, where it is not just any; by function, or by the parameter's name.
-TEXTS = {"lariat_reactor_connect": "tcp://127.0.0.1:1", "lariat_reactor_connect_event": "tcp://127.0.0.1:1", "endpoint": "tcp://127.0.0.1:0"}
+TEXTS = {"lariat_reactor_connect": "tcp://127.0.0.1:1", "lariat_reactor_connect_event": "tcp://127.0.0.1:1", "endpoint": "tcp://127.0.0.1:0",
+         "lariat_reactor_listen_datagram": "udp://127.0.0.1:0", "lariat_reactor_listen_datagram_event": "udp://127.0.0.1:0",
+         "lariat_datagram_port_connect": "udp://127.0.0.1:9", "lariat_address_parse": "127.0.0.1:9", "interface": "127.0.0.1",
+         "group": "239.1.2.3"}
 
 BAD = "LARIAT_ERR_INVALID_ARGUMENT"
 ANY = "WANT_ANYTHING"
@@ -89,13 +93,19 @@ ORDINARY = {
     "seconds": "1.0", "interval_seconds": "1.0", "max_wait_seconds": "0.0", "budget_seconds": "0.0", "phase": "LARIAT_TRIGGER_BEFORE",
     "event": "LARIAT_TRIGGER_SHUTDOWN", "interest": "LARIAT_READABLE", "readiness": "LARIAT_READABLE", "code": "7", "count": "1",
     "capacity": "4", "max_size": "-1", "max_backlog": "-1", "tokens": "1", "size": "2", "header_abi_version": "LARIAT_ABI_VERSION",
-    "family": "4", "port": "80", "room": "16",
+    "family": "4", "port": "80", "room": "64",
     "len": "1", "on": "1", "idle": "1.0", "read_rate": "1000.0", "write_rate": "1000.0",
+    "delimiter_len": "2", "max_length": "1000", "prefix_bits": "16", "hops": "1", "receive": "65536", "send": "65536", "bytes": "1000",
 }
 WAITS = {"max_wait_seconds", "budget_seconds"}
 WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
 RATES = {"read_rate", "write_rate"}
-ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value"}
+ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value", "hops",
+                "prefix_bits"}
+SIZES = {"receive", "send"}  # of a port; those of a connection cannot be negative
+BEYOND = {"on": ("2",), "port": ("65536",), "value": ("256",), "hops": ("256",), "prefix_bits": ("7", "24", "64"),
+          "receive": ("INT32_MAX + INT64_C(1)",), "send": ("INT32_MAX + INT64_C(1)",), "delimiter_len": ("256",)}  # refused too
+LENGTHS = {"len", "delimiter_len"}
 ELEMENTS = {"count", "capacity"}
 
 
@@ -117,9 +127,9 @@ def reals(function, name):
     yield from ((each, longest) for each in ("INFINITY", "DBL_MAX", "1000000000.5"))
 
 
-def lengths():
+def lengths(name):
     """Of bytes, for which C alone can vouch: no memory is longer than this."""
-    yield from ((each, BAD) for each in ("SIZE_MAX", "SIZE_MAX / 2 + 1"))
+    yield from ((each, BAD) for each in ("SIZE_MAX", "SIZE_MAX / 2 + 1", *BEYOND.get(name, ())))
     yield ("0", ANY)
 
 
@@ -134,13 +144,14 @@ def integers(function, name, kind):
         yield from ((each, BAD) for each in ("SIZE_MAX", "SIZE_MAX / 2", "SIZE_MAX / 8 + 1"))
         yield ("0", ANY)
     else:
-        wild = BAD if name in ENUMERATIONS else ANY
+        wild = BAD if name in ENUMERATIONS or name in SIZES and kind == "int64_t" else ANY
         limits = {"int32_t": ("INT32_MIN", "INT32_MAX"), "lariat_status": ("INT32_MIN", "INT32_MAX"), "uint32_t": ("UINT32_MAX",),
                   "int64_t": ("INT64_MIN", "INT64_MAX"), "uint64_t": ("UINT64_MAX",), "size_t": ("SIZE_MAX", "SIZE_MAX / 2")}
         yield from ((each, wild) for each in limits[kind])
         yield from ((each, "WANT_ERROR" if name == "code" and each == "0" else ANY) for each in ("0", "1"))
         if not kind.startswith("u") and kind != "size_t":
             yield ("-1", wild)
+            yield from ((each, BAD) for each in BEYOND.get(name, ()))
 
 
 def fail(message):
@@ -203,7 +214,7 @@ class Writer:
             ordinary = ORDINARY.get(name, "0")
         of_bytes = kind == "size_t" and before in ("const uint8_t*", "char*")
         rows = [(ordinary, ANY)]
-        rows += reals(function, name) if kind == "double" else lengths() if of_bytes else integers(function, name, kind)
+        rows += reals(function, name) if kind == "double" else lengths(name) if of_bytes else integers(function, name, kind)
         self.lines.append(f"static const number {label}[] = {{")
         self.lines += [f"    {{{{.{field} = {value}}}, {want}}}," for value, want in rows]
         self.lines.append("};")
@@ -224,18 +235,23 @@ class Writer:
             return f"ROLE_HANDLE, .kind = {self.kind_of(handle[1], where)}", value
         if handle and handle[1] in STRUCTS:
             return f"ROLE_{STRUCTS[handle[1]]}", value
+        if handle and handle[1] == "lariat_address":
+            return ("ROLE_ADDRESS" if kind != plain else "ROLE_ADDRESS_WRITTEN"), value
         array = re.fullmatch(r"(lariat_\w+)\*const \*", plain)
         if array and after == "count":
             return f"ROLE_HANDLES, .kind = {self.kind_of(array[1], where)}", value
         if kind == "const char*":
             return f"ROLE_TEXT, .text = \"{TEXTS.get(function, TEXTS.get(name, 'text'))}\"", value
-        if kind == "const uint8_t*" and after == "len":
+        if kind == "const uint8_t*" and after in LENGTHS:
             return "ROLE_BYTES", value
         if kind == "const lariat_part*" and after == "count":
             return "ROLE_PARTS", value
+        if kind == "const lariat_datagram*" and after == "count":
+            return "ROLE_DATAGRAMS", value
         if kind == "void*":
-            by_protocol = name == "self" and ("const lariat_protocol*", "protocol") in parameters
-            owned = by_protocol or any(other == "free_" + name for _, other in parameters)
+            if name == "self" and any(other == "protocol" for _, other in parameters):
+                return "ROLE_SELF", value
+            owned = any(other == "free_" + name for _, other in parameters)
             return ("ROLE_OWNED" if owned else "ROLE_DATA"), value
         if kind == "lariat_free_fn":
             return "ROLE_FREE", f"(lariat_free_fn)v[{at}].function"
@@ -248,7 +264,8 @@ class Writer:
             for each in ("-1", "INT32_MIN", "INT32_MAX", "1000000"):
                 self.lines.append(f"    {{{{.integer = {each}}}, WANT_ERROR}},")
             self.lines.append("};")
-            of = "KIND_SIMULATION" if function.startswith("lariat_simulation_") else "KIND_REACTOR"
+            of = ("KIND_SIMULATION" if function.startswith("lariat_simulation_") else "KIND_DATAGRAM_PORT" if "_datagram" in function
+                  else "KIND_TRANSPORT")
             role = "ROLE_ADOPTED" if "_adopt_" in function else "ROLE_DESCRIPTOR"
             return f"{role}, .kind = {of}, .numbers = {label}, .count = 4", f"(lariat_socket)v[{at}].integer"
         if re.fullmatch(r"(const )?(lariat_\w+|void|char|size_t|double|u?int\d+_t)\*+", kind):
