@@ -91,12 +91,16 @@ static void server_connected(lariat_transport *transport, void *self) {
     lariat_transport_resume_reading(link->sides[CLIENT]);
 }
 
+/* The client is told by a reset. Its handle is a token: gone or not, it may be told. */
+static void refuse(lariat_transport *client, int32_t code, const char *why) {
+    printf("Cannot forward: %s\n", why);
+    fflush(stdout);
+    lariat_transport_fail_connection(client, code, why);
+}
+
 static void *cannot_connect(lariat_deferred *deferred, const lariat_failure *failure, void *user_data) {
     (void)deferred;
-    lariat_transport *client = user_data;                    /* a token: gone or not, it may be told */
-    printf("Cannot forward: %s\n", lariat_failure_message(failure));
-    fflush(stdout);
-    lariat_transport_fail_connection(client, lariat_failure_code(failure), lariat_failure_message(failure));
+    refuse(user_data, lariat_failure_code(failure), lariat_failure_message(failure));
     return NULL;
 }
 
@@ -122,8 +126,8 @@ static lariat_status client_connected(lariat_listener *listener, lariat_transpor
     both_ways(&protocol);
     protocol.connection_made = server_connected;
     lariat_deferred *connected = lariat_reactor_connect(forwarder->reactor, forwarder->target, &protocol, link);
-    if (connected == NULL)                                   /* release was called for that side: the end of ours is next */
-        lariat_transport_fail_connection(transport, lariat_last_error(), lariat_last_error_message());
+    if (connected == NULL)                                   /* no endpoint, say; release was called for that side */
+        refuse(transport, lariat_last_error(), lariat_last_error_message());
     lariat_deferred_add_errback(connected, cannot_connect, transport);
     lariat_deferred_release(connected);
     return LARIAT_OK;

@@ -2,10 +2,12 @@
 
 use super::{Driver, Readiness, Ready, Waker};
 use crate::handles::Word;
-use crate::platform::{self, Socket};
+use crate::platform::{self, Socket, SystemError};
 use crate::status::{Result, Status};
 use mio::{Events, Poll, Token};
-use std::cell::{OnceCell, RefCell};
+#[cfg(target_os = "linux")]
+use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,8 @@ const EVENTS: usize = 1024;
 
 /// See the module.
 pub struct MioDriver {
+    #[cfg(windows)]
+    registrations: super::mio_windows::Registrations,
     poll: RefCell<Poll>,
     events: RefCell<Events>,
     waker: Arc<mio::Waker>,
@@ -28,11 +32,11 @@ pub struct MioDriver {
 }
 
 fn os_error(what: &str, error: &io::Error) -> Status {
-    match error.raw_os_error() {
-        #[cfg(unix)]
-        Some(libc::ENOMEM) => Status::ERR_NO_MEMORY.because(format_args!("{what}: {error}")),
-        _ => Status::ERR_OS.because(format_args!("{what}: {error}")),
-    }
+    let status = match platform::system_error(error) {
+        Some(SystemError::NoMemory) => Status::ERR_NO_MEMORY,
+        _ => Status::ERR_OS,
+    };
+    status.because(format_args!("{what}: {error}"))
 }
 
 impl MioDriver {
@@ -42,6 +46,8 @@ impl MioDriver {
         let waker =
             mio::Waker::new(poll.registry(), INTERNAL).map_err(|error| os_error("opening the waker", &error))?;
         Ok(Self {
+            #[cfg(windows)]
+            registrations: super::mio_windows::Registrations::default(),
             poll: RefCell::new(poll),
             events: RefCell::new(Events::with_capacity(EVENTS)),
             waker: Arc::new(waker),
@@ -50,6 +56,51 @@ impl MioDriver {
             #[cfg(target_os = "linux")]
             timer: OnceCell::new(),
         })
+    }
+
+    /// What a call that reads a socket has come to. Without more to read, an edge says when there is: epoll and kqueue
+    /// know that by themselves.
+    #[inline(always)]
+    pub(super) fn read<R>(&self, socket: Socket, result: io::Result<R>) -> io::Result<R> {
+        #[cfg(windows)]
+        return self.called(socket, Readiness { readable: true, writable: false }, result);
+        #[cfg(unix)]
+        {
+            let _ = socket;
+            result
+        }
+    }
+
+    /// The same of a call that writes.
+    #[inline(always)]
+    pub(super) fn written<R>(&self, socket: Socket, result: io::Result<R>) -> io::Result<R> {
+        #[cfg(windows)]
+        return self.called(socket, Readiness { readable: false, writable: true }, result);
+        #[cfg(unix)]
+        {
+            let _ = socket;
+            result
+        }
+    }
+
+    #[cfg(windows)]
+    #[inline]
+    fn called<R>(&self, socket: Socket, direction: Readiness, result: io::Result<R>) -> io::Result<R> {
+        if let Err(error) = &result {
+            if error.kind() == io::ErrorKind::WouldBlock {
+                self.registrations.exhausted(self.poll.borrow().registry(), socket, direction)?;
+            }
+        }
+        result
+    }
+
+    /// A socket is new, or gone: nothing of an older one with its number is left.
+    #[inline(always)]
+    pub(super) fn forget(&self, socket: Socket) {
+        #[cfg(windows)]
+        self.registrations.forget(socket);
+        #[cfg(unix)]
+        let _ = socket;
     }
 
     #[cfg(unix)]
@@ -115,7 +166,11 @@ impl Driver for MioDriver {
                 readable: event.is_readable() || ended,
                 writable: event.is_writable() || event.is_write_closed() || event.is_error(),
             };
-            ready.push(Ready { key: Word::from_addr(event.token().0), readiness, ended });
+            #[cfg(unix)]
+            let key = Word::from_addr(event.token().0);
+            #[cfg(windows)]
+            let Some(key) = self.registrations.answered(event.token(), readiness) else { continue };
+            ready.push(Ready { key, readiness, ended });
         }
         Ok(())
     }
@@ -161,18 +216,21 @@ impl Driver for MioDriver {
     }
 
     #[cfg(windows)]
-    fn watch(&self, _socket: Socket, _key: Word, _interest: Readiness) -> Result {
-        Err(Status::ERR_NOT_SUPPORTED.because("descriptors cannot be watched on Windows yet"))
+    fn watch(&self, socket: Socket, key: Word, interest: Readiness) -> Result {
+        let done = self.registrations.watch(self.poll.borrow().registry(), socket, key, interest)?;
+        done.map_err(|error| os_error(&format!("watching socket {socket}"), &error))
     }
 
     #[cfg(windows)]
-    fn rewatch(&self, _socket: Socket, _key: Word, _interest: Readiness) -> Result {
-        Err(Status::ERR_NOT_SUPPORTED)
+    fn rewatch(&self, socket: Socket, key: Word, interest: Readiness) -> Result {
+        let done = self.registrations.rewatch(self.poll.borrow().registry(), socket, key, interest)?;
+        done.map_err(|error| os_error(&format!("watching socket {socket}"), &error))
     }
 
     #[cfg(windows)]
-    fn unwatch(&self, _socket: Socket) -> Result {
-        Err(Status::ERR_NOT_SUPPORTED)
+    fn unwatch(&self, socket: Socket) -> Result {
+        self.registrations.forget(socket);
+        Ok(())
     }
 
     #[cfg(windows)]

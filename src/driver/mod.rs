@@ -3,6 +3,8 @@
 
 pub mod address;
 mod mio;
+#[cfg(windows)]
+mod mio_windows;
 mod simulated;
 pub mod sockets;
 mod system_datagrams;

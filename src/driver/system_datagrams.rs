@@ -1,7 +1,9 @@
 //! The datagrams of the operating system, for the real driver.
 
 use super::address::{Address, UnixAddress};
-use super::sockets::{Interface, Outgoing, Received};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::sockets::Outgoing;
+use super::sockets::{Interface, Received};
 use crate::platform::{self, Datagram, Message, Name, Socket, To, borrowed_socket};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};

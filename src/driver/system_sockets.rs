@@ -46,7 +46,9 @@ impl Sockets for MioDriver {
             Carries::Stream => Type::STREAM,
             Carries::Datagrams => Type::DGRAM,
         };
-        platform::new_socket(domain(family), kind, None::<Protocol>)
+        let socket = platform::new_socket(domain(family), kind, None::<Protocol>)?;
+        self.forget(socket);
+        Ok(socket)
     }
 
     fn bind(&self, socket: Socket, address: &Address) -> io::Result<()> {
@@ -58,20 +60,13 @@ impl Sockets for MioDriver {
     }
 
     fn accept(&self, socket: Socket) -> io::Result<Socket> {
-        platform::accept(socket)
+        let accepted = self.read(socket, platform::accept(socket))?;
+        self.forget(accepted);
+        Ok(accepted)
     }
 
     fn connect(&self, socket: Socket, address: &Address) -> io::Result<bool> {
-        match borrowed_socket(socket).connect(&address.to_system()?) {
-            Ok(()) => Ok(true),
-            #[cfg(unix)]
-            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(false),
-            #[cfg(unix)]
-            Err(error) if error.raw_os_error() == Some(libc::EINTR) => Ok(false),
-            #[cfg(windows)]
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(error),
-        }
+        platform::connect(socket, &address.to_system()?)
     }
 
     fn take_error(&self, socket: Socket) -> io::Result<Option<io::Error>> {
@@ -80,7 +75,7 @@ impl Sockets for MioDriver {
 
     #[inline]
     fn receive(&self, socket: Socket, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*borrowed_socket(socket)).read(buffer)
+        self.read(socket, (&*borrowed_socket(socket)).read(buffer))
     }
 
     fn drains(&self) -> bool {
@@ -89,11 +84,11 @@ impl Sockets for MioDriver {
 
     #[inline]
     fn send(&self, socket: Socket, data: &[u8]) -> io::Result<usize> {
-        borrowed_socket(socket).send_with_flags(data, SEND_FLAGS)
+        self.written(socket, borrowed_socket(socket).send_with_flags(data, SEND_FLAGS))
     }
 
     fn send_parts(&self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        borrowed_socket(socket).send_vectored_with_flags(parts, SEND_FLAGS)
+        self.written(socket, borrowed_socket(socket).send_vectored_with_flags(parts, SEND_FLAGS))
     }
 
     fn shutdown(&self, socket: Socket, how: Shutdown) -> io::Result<()> {
@@ -101,6 +96,7 @@ impl Sockets for MioDriver {
     }
 
     fn close(&self, socket: Socket) {
+        self.forget(socket);
         platform::close_socket(socket);
     }
 
@@ -116,6 +112,10 @@ impl Sockets for MioDriver {
         let number = socket;
         let socket = &*borrowed_socket(socket);
         match option {
+            // What lingers of a listener that is gone does not keep an address from its successor on Windows anyway;
+            // there the option would let any program take it over.
+            #[cfg(windows)]
+            SocketOption::ReuseAddress if socket.r#type()? == Type::STREAM => platform::set_exclusive(number),
             SocketOption::ReuseAddress => socket.set_reuse_address(true),
             #[cfg(unix)]
             SocketOption::ReusePort => socket.set_reuse_port(true),
@@ -159,7 +159,7 @@ impl Sockets for MioDriver {
     }
 
     fn receive_from(&self, socket: Socket, buffer: &mut [u8]) -> io::Result<Received> {
-        platform::receive_datagram(socket, buffer, system_datagrams::received)
+        self.read(socket, platform::receive_datagram(socket, buffer, system_datagrams::received))
     }
 
     #[inline]
@@ -169,7 +169,7 @@ impl Sockets for MioDriver {
 
     #[inline]
     fn send_to(&self, socket: Socket, data: &[u8], segment: usize, to: Option<&Address>) -> io::Result<()> {
-        platform::send_datagram(socket, &system_datagrams::message(data, segment, to))
+        self.written(socket, platform::send_datagram(socket, &system_datagrams::message(data, segment, to)))
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]

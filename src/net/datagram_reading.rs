@@ -6,6 +6,7 @@ use super::{Network, error, was_interrupted, would_block};
 use crate::driver::sockets::Received;
 use crate::driver::{Address, Readiness, Ready};
 use crate::handles::{self, Item};
+use crate::platform::{self, SystemError};
 use crate::reactor::{ReactorItem, events};
 use crate::status::{Result, Status};
 use std::cell::Cell;
@@ -269,13 +270,7 @@ fn failed(port: Item<DatagramPort>, why: &io::Error) {
 }
 
 fn is_hopeless(why: &io::Error) -> bool {
-    #[cfg(unix)]
-    return matches!(why.raw_os_error(), Some(libc::EBADF | libc::ENOTSOCK | libc::EOPNOTSUPP | libc::EFAULT));
-    #[cfg(not(unix))]
-    {
-        let _ = why;
-        false
-    }
+    platform::system_error(why) == Some(SystemError::Unusable)
 }
 
 /// Has the port read on in the next turn: by a readiness for nothing, which tells it from an edge.

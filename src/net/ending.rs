@@ -169,7 +169,11 @@ fn finish_inside(reactor: ReactorItem, transport: Item<Transport>) {
         reactor.with_driver(|driver| driver.close(descriptor));
     }
     reactor.pools.free(transport);
+    let ended = extra.ended.take();
     drop((owned, protocol, extra));
+    if let Some(ended) = ended {
+        ended(reactor, reason.word());
+    }
 }
 
 fn tell_lost(transport: Item<Transport>, protocol: &super::protocol::Protocol, reason: Word) {

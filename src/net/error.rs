@@ -2,6 +2,7 @@
 
 use crate::deferred::failure::{self, Failure, Reason};
 use crate::handles::{Item, Owned, Word};
+use crate::platform::{self, SystemError};
 use crate::reactor::ReactorItem;
 use crate::status::Status;
 use std::fmt::Display;
@@ -9,12 +10,11 @@ use std::io::{self, ErrorKind};
 
 /// The status that an error of the system stands for.
 pub fn status_of(error: &io::Error) -> Status {
-    #[cfg(unix)]
-    match error.raw_os_error() {
-        Some(libc::ENOMEM | libc::ENOBUFS) => return Status::ERR_NO_MEMORY,
-        Some(libc::EMFILE | libc::ENFILE) => return Status::ERR_TOO_MANY_DESCRIPTORS,
-        Some(libc::EMSGSIZE) => return Status::ERR_TOO_LONG,
-        _ => {}
+    match platform::system_error(error) {
+        Some(SystemError::NoMemory) => return Status::ERR_NO_MEMORY,
+        Some(SystemError::NoDescriptors) => return Status::ERR_TOO_MANY_DESCRIPTORS,
+        Some(SystemError::TooLong) => return Status::ERR_TOO_LONG,
+        Some(SystemError::Unusable) | None => {}
     }
     match error.kind() {
         ErrorKind::ConnectionRefused => Status::ERR_CONNECTION_REFUSED,

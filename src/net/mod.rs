@@ -4,19 +4,24 @@
 //! `transport` is a connection and its state; `reading`, `writing` and `ending` are what happens to it. `listener` makes
 //! transports of what connects here, `attempt` and `connect` of what is connected to. `datagram` is a port for datagrams.
 //! An `endpoint` says where, and `resolver` looks its name up: by `host_resolver`, or by `names` on `look_up_threads`.
+//! `reconnecting` and `connection_pool` connect again and again, by `dial`; `group` has several reactors listen, by `share`.
 
 pub mod addresses;
 pub mod adopt;
 pub mod attempt;
 pub mod connect;
 mod connect_error;
+pub mod connection_pool;
 pub mod datagram;
 pub mod datagram_open;
 pub mod datagram_reading;
 pub mod datagram_writing;
+pub mod dial;
 pub mod ending;
 pub mod endpoint;
 pub mod error;
+pub mod group;
+pub mod hand_over;
 pub mod host_resolver;
 pub mod inherited;
 pub mod listener;
@@ -30,7 +35,9 @@ pub mod producer;
 pub mod protocol;
 pub mod rate;
 pub mod reading;
+pub mod reconnecting;
 pub mod resolver;
+pub mod share;
 pub mod transport;
 pub mod unix_path;
 pub mod writing;

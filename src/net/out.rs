@@ -17,9 +17,18 @@ const FILE: usize = 1024 * 1024;
 /// A descriptor of the library's own, closed when it is dropped.
 pub struct OwnDescriptor(pub Socket);
 
+impl OwnDescriptor {
+    /// The descriptor, closed by somebody else from here on.
+    pub fn into_socket(self) -> Socket {
+        let socket = self.0;
+        std::mem::forget(self);
+        socket
+    }
+}
+
 impl Drop for OwnDescriptor {
     fn drop(&mut self) {
-        platform::close_socket(self.0);
+        platform::close_file(self.0);
     }
 }
 

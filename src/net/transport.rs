@@ -74,6 +74,9 @@ pub mod flag {
 /// Above so many bytes that wait to be written a producer is paused, unless set.
 pub const HIGH_WATER: u64 = 64 * 1024;
 
+/// Told of the end of a connection and its reason, when all else of it is over.
+pub type Ended = Box<dyn FnOnce(ReactorItem, Word)>;
+
 /// What few connections have.
 #[derive(Default)]
 pub struct Extra {
@@ -88,6 +91,8 @@ pub struct Extra {
     pub(super) pulled_at: usize,
     pub(super) rates: Option<Rates>,
     pub(super) connecting: Option<Done>,
+    /// Who looks after it: not the protocol, which may be changed.
+    pub(super) ended: Option<Ended>,
     pub(super) peer: Option<Address>,
     /// Descriptors that came and were not taken.
     pub(super) descriptors: Vec<Socket>,

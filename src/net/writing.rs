@@ -6,6 +6,7 @@ use super::{SPARE, ending, producer, was_interrupted, would_block};
 use crate::deferred::Deferred;
 use crate::deferred::{chain, failure};
 use crate::handles::{self, Item, Owned, Word};
+use crate::platform::{self, SystemError};
 use crate::reactor::{events, timers};
 use crate::status::{Result, Status};
 use std::io;
@@ -235,13 +236,7 @@ fn retry<R>(mut call: impl FnMut() -> io::Result<R>) -> io::Result<R> {
 
 /// The system has no memory for it just now, and no edge will say when it has.
 fn is_short_of_room(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    return matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM));
-    #[cfg(not(unix))]
-    {
-        let _ = error;
-        false
-    }
+    platform::system_error(error) == Some(SystemError::NoMemory)
 }
 
 /// Sends what there is room for; then what waits for that is done.

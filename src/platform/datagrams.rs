@@ -1,7 +1,9 @@
 //! Datagrams on Unix: one in a call, or many where the kernel can; several of one size as one.
 
 use super::Socket;
-use super::sockets::{checked, set_number};
+use super::sockets::checked;
+#[cfg(target_os = "linux")]
+use super::sockets::set_number;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};

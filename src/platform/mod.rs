@@ -1,6 +1,8 @@
 //! What the library asks of the operating system and the processor directly. Each platform supplies the same functions;
 //! everything here is safe to call.
 
+mod errors;
+pub use errors::{SystemError, system_error};
 mod names;
 pub use names::{NameError, look_up};
 #[cfg(unix)]
@@ -19,6 +21,14 @@ pub use unix::*;
 mod windows;
 #[cfg(windows)]
 pub use windows::*;
+#[cfg(windows)]
+mod windows_datagrams;
+#[cfg(windows)]
+pub use windows_datagrams::*;
+#[cfg(windows)]
+mod windows_sockets;
+#[cfg(windows)]
+pub use windows_sockets::*;
 
 /// A word that tells threads apart, the cheapest there is: the thread pointer where the processor keeps one.
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! Sockets on Unix: what socket2 does not do.
 
 use super::Socket;
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockAddr, Type};
 use std::ffi::OsStr;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -53,6 +53,15 @@ pub fn accept(socket: Socket) -> io::Result<Socket> {
         let (accepted, _) = borrowed_socket(socket).accept()?;
         accepted.set_nonblocking(true)?;
         Ok(accepted.into_raw_fd())
+    }
+}
+
+/// Begins to connect; true: it is done already.
+pub fn connect(socket: Socket, to: &SockAddr) -> io::Result<bool> {
+    match borrowed_socket(socket).connect(to) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -167,6 +176,11 @@ pub fn peer_credentials(socket: Socket) -> io::Result<(i64, i64, i64)> {
 pub fn duplicate(descriptor: Socket) -> io::Result<Socket> {
     // SAFETY: fcntl with this command takes a number and refuses a descriptor that is not open.
     checked(unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 3) } as isize).map(|copy| copy as Socket)
+}
+
+/// Closes a copy that `duplicate` has made.
+pub fn close_file(copy: Socket) {
+    close_socket(copy);
 }
 
 /// Reads a part of a file.

@@ -18,12 +18,8 @@ pub fn at_fork_in_child(_child: extern "C" fn()) {}
 
 /// Every thread of the process passes a full memory barrier before this returns.
 pub fn barrier_all_threads() -> bool {
-    #[link(name = "kernel32")]
-    unsafe extern "system" {
-        fn FlushProcessWriteBuffers();
-    }
     // SAFETY: takes nothing, returns nothing, and is there since Windows Vista.
-    unsafe { FlushProcessWriteBuffers() };
+    unsafe { windows_sys::Win32::System::Threading::FlushProcessWriteBuffers() };
     true
 }
 

@@ -7,7 +7,9 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 18] = [
+const ENDED: [Kind; 20] = [
+    Kind::ReconnectingClient,
+    Kind::ConnectionPool,
     Kind::Listener,
     Kind::DatagramPort,
     Kind::Transport,
