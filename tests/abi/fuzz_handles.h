@@ -6,7 +6,18 @@
 #include <float.h>
 #include <stddef.h>
 #ifndef _WIN32
+#include <netdb.h>
 #include <netinet/in.h>
+
+/* The library then uses this: nobody waits for a look-up, and the system's own would have descriptors open when the case ends. */
+int getaddrinfo(const char *restrict name, const char *restrict service, const struct addrinfo *restrict hints,
+                struct addrinfo **restrict list) {
+    (void)name;
+    (void)service;
+    (void)hints;
+    (void)list;
+    return EAI_NONAME;
+}
 #endif
 
 enum { KIND_JOB = KINDS }; /* has no every_kind: it is only there while a job runs */
@@ -49,6 +60,8 @@ enum role {
     ROLE_PROTOCOL,
     ROLE_DATAGRAM_PROTOCOL,
     ROLE_PRODUCER,
+    ROLE_BACKOFF,
+    ROLE_CONNECTION_POOL_OPTIONS,
     ROLE_ADDRESS,
     ROLE_ADDRESS_WRITTEN,
     ROLE_DESCRIPTOR,         /* of the system or of the simulation, by `kind`; `numbers` without the first */
@@ -85,7 +98,8 @@ enum {
     BAD_ONLY = 4,    /* with good handles it would block */
     LENIENT = 8,     /* outside a callback: its state may be answered before its second handle */
     MAKES_REACTOR = 16,
-    MAKES_SIMULATION = 32
+    MAKES_SIMULATION = 32,
+    MAKES_GROUP = 64
 };
 
 typedef struct export {
@@ -117,6 +131,20 @@ static inline lariat_status quiet_build(lariat_listener *listener, lariat_transp
     (void)listener;
     (void)transport;
     (void)self;
+    (void)user_data;
+    return LARIAT_OK;
+}
+
+static inline void quiet_attempt(lariat_reconnecting_client *client, const lariat_failure *failure, double seconds, void *user_data) {
+    (void)client;
+    (void)failure;
+    (void)seconds;
+    (void)user_data;
+}
+
+static inline lariat_status quiet_setup(lariat_reactor *reactor, uint32_t index, void *user_data) {
+    (void)reactor;
+    (void)index;
     (void)user_data;
     return LARIAT_OK;
 }
@@ -170,6 +198,8 @@ static inline void kinds_end(every_kind *kinds) {
     lariat_status status = lariat_reactor_free(kinds->of[KIND_REACTOR]);
     CHECK_EITHER(status, LARIAT_OK, LARIAT_ERR_STALE_HANDLE);
     status = lariat_simulation_free(kinds->of[KIND_SIMULATION]);
+    CHECK_EITHER(status, LARIAT_OK, LARIAT_ERR_STALE_HANDLE);
+    status = lariat_reactor_group_free(kinds->of[KIND_REACTOR_GROUP]);
     CHECK_EITHER(status, LARIAT_OK, LARIAT_ERR_STALE_HANDLE);
     pipe_close(kinds->ends);
 }
@@ -269,6 +299,8 @@ typedef struct call {
         lariat_protocol protocol;
         lariat_datagram_protocol datagram_protocol;
         lariat_producer producer;
+        lariat_backoff backoff;
+        lariat_connection_pool_options connection_pool_options;
         lariat_address address;
         unsigned char bytes[4096];
     } structs[16];
@@ -278,6 +310,13 @@ typedef struct call {
     lariat_address peer; /* of them */
     int adopted; /* or -1 */
 } call;
+
+/* Whether its structs were prepared; else it prepares one. */
+static inline int is_prepared(const export *one) {
+    for (int i = 0; i < one->count; i++)
+        if (strcmp(one->parameters[i].name, "struct_size") == 0) return 0;
+    return 1;
+}
 
 /* What an ordinary call gives. */
 static inline void call_new(call *made, const export *one) {
@@ -312,6 +351,11 @@ static inline void call_new(call *made, const export *one) {
         case ROLE_OUTPUT: given->pointer = made->outputs[i]; break;
         case ROLE_OPTIONS:
             made->structs[i].options = fuzz_options();
+            if (one->flags & MAKES_GROUP) made->structs[i].options.clock = LARIAT_CLOCK_REAL;
+            if (is_prepared(one)) {
+                made->structs[i].options.log_user_data = made->owned[i] = token_new("options");
+                made->structs[i].options.free_log_user_data = token_free;
+            }
             given->pointer = &made->structs[i];
             break;
         case ROLE_STATS:
@@ -343,6 +387,14 @@ static inline void call_new(call *made, const export *one) {
             break;
         case ROLE_PRODUCER:
             CHECK_OK(lariat_producer_init(&made->structs[i].producer, sizeof(lariat_producer)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_BACKOFF:
+            CHECK_OK(lariat_backoff_init(&made->structs[i].backoff, sizeof(lariat_backoff)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_CONNECTION_POOL_OPTIONS:
+            CHECK_OK(lariat_connection_pool_options_init(&made->structs[i].connection_pool_options, sizeof(lariat_connection_pool_options)));
             given->pointer = &made->structs[i];
             break;
         case ROLE_ADOPTED:
@@ -380,6 +432,7 @@ static inline void call_make(const export *one, call *made, want expected, const
     }
     if (result.made && one->flags & MAKES_REACTOR) CHECK_OK(lariat_reactor_free(result.made));
     if (result.made && one->flags & MAKES_SIMULATION) CHECK_OK(lariat_simulation_free(result.made));
+    if (result.made && one->flags & MAKES_GROUP) CHECK_OK(lariat_reactor_group_free(result.made));
 }
 
 /* ---- bad handles --------------------------------------------------------------------------------------------------------------------------- */
@@ -472,9 +525,10 @@ static inline void call_without_callback(const export *one, int at) {
     world_end(one->name, made.adopted);
 }
 
-/* Of a protocol that cannot be read nobody knows how self is freed. */
-static inline void free_self(const export *one, int at, call *made) {
+/* Of a protocol that cannot be read nobody knows how self is freed, and of options not what is in them. */
+static inline void free_unread(const export *one, int at, call *made) {
     enum role role = one->parameters[at].role;
+    if (role == ROLE_OPTIONS && made->owned[at]) token_free(made->owned[at]);
     if (role != ROLE_PROTOCOL && role != ROLE_DATAGRAM_PROTOCOL) return;
     for (int i = 0; i < one->count; i++)
         if (one->parameters[i].role == ROLE_SELF) token_free(made->owned[i]);
@@ -487,7 +541,7 @@ static inline void call_without(const export *one, int at, int32_t status) {
     world_new();
     call_new(&made, one);
     made.values[at].pointer = NULL;
-    free_self(one, at, &made);
+    free_unread(one, at, &made);
     snprintf(words, sizeof words, "NULL for %s", one->parameters[at].name);
     call_make(one, &made, exactly(status), words);
     world_end(one->name, made.adopted);
@@ -510,19 +564,92 @@ static inline void bad_texts(const export *one, int at) {
     }
 }
 
-/* All but what is to be prepared begin with it. */
 static inline void bad_struct_sizes(const export *one, int at) {
     static call made;
     const uint32_t sizes[] = {0, 7, 4097, UINT32_MAX};
     char words[160];
-    for (int i = 0; i < one->count; i++)
-        if (strcmp(one->parameters[i].name, "struct_size") == 0) return;
+    if (!is_prepared(one)) return;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         world_new();
         call_new(&made, one);
         memcpy(&made.structs[at], &sizes[i], sizeof sizes[i]);
-        free_self(one, at, &made);
+        free_unread(one, at, &made);
         snprintf(words, sizeof words, "a struct_size of %" PRIu32 " in %s", sizes[i], one->parameters[at].name);
+        call_make(one, &made, exactly(LARIAT_ERR_INVALID_ARGUMENT), words);
+        world_end(one->name, made.adopted);
+    }
+}
+
+/* Of a later version, which sets what this one does not know. */
+static inline void bad_struct_tail(const export *one, int at) {
+    static call made;
+    char words[160];
+    uint32_t size;
+    if (!is_prepared(one)) return;
+    world_new();
+    call_new(&made, one);
+    memcpy(&size, &made.structs[at], sizeof size);
+    made.structs[at].bytes[size + 7] = 1;
+    size += 8;
+    memcpy(&made.structs[at], &size, sizeof size);
+    snprintf(words, sizeof words, "more than is known in %s", one->parameters[at].name);
+    call_make(one, &made, exactly(LARIAT_ERR_INVALID_ARGUMENT), words);
+    world_end(one->name, made.adopted);
+}
+
+/* A field of a struct, and what it cannot be. */
+typedef struct bad_field {
+    enum role role;
+    const char *name;
+    size_t offset, size;
+    value given;
+} bad_field;
+
+#define BAD_FIELD(role, type, field, ...) {role, #field, offsetof(type, field), sizeof(((type *)0)->field), __VA_ARGS__}
+#define BAD_REAL(role, type, field, number) BAD_FIELD(role, type, field, {.real = number})
+#define BAD_CHOICE(role, type, field) \
+    BAD_FIELD(role, type, field, {.integer = -1}), BAD_FIELD(role, type, field, {.integer = 2}), \
+        BAD_FIELD(role, type, field, {.integer = INT32_MIN})
+#define BAD_TIME(role, type, field) \
+    BAD_REAL(role, type, field, NAN), BAD_REAL(role, type, field, -1), BAD_REAL(role, type, field, -INFINITY)
+#define BAD_UP_TO(role, type, field, most) BAD_TIME(role, type, field), BAD_REAL(role, type, field, most), BAD_REAL(role, type, field, INFINITY)
+
+static const bad_field bad_fields[] = {
+    BAD_CHOICE(ROLE_OPTIONS, lariat_reactor_options, driver),
+    BAD_CHOICE(ROLE_OPTIONS, lariat_reactor_options, clock),
+    BAD_TIME(ROLE_OPTIONS, lariat_reactor_options, thread_idle_seconds),
+    BAD_TIME(ROLE_OPTIONS, lariat_reactor_options, shutdown_seconds),
+    BAD_TIME(ROLE_OPTIONS, lariat_reactor_options, slow_callback_seconds),
+    BAD_TIME(ROLE_OPTIONS, lariat_reactor_options, spin_seconds),
+    BAD_CHOICE(ROLE_LINK, lariat_link, partitioned),
+    BAD_UP_TO(ROLE_LINK, lariat_link, latency, 1.1e9),
+    BAD_UP_TO(ROLE_LINK, lariat_link, jitter, 1.1e9),
+    BAD_UP_TO(ROLE_LINK, lariat_link, bandwidth, 1.1e12),
+    BAD_UP_TO(ROLE_LINK, lariat_link, loss, 1.1),
+    BAD_UP_TO(ROLE_LINK, lariat_link, duplication, 1.1),
+    BAD_UP_TO(ROLE_LINK, lariat_link, reordering, 1.1),
+    BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, initial_seconds, 1.1e9),
+    BAD_REAL(ROLE_BACKOFF, lariat_backoff, initial_seconds, 61), /* above max_seconds */
+    BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, factor, 1.1e6),
+    BAD_REAL(ROLE_BACKOFF, lariat_backoff, factor, 0.9),
+    BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, max_seconds, 1.1e9),
+    BAD_REAL(ROLE_BACKOFF, lariat_backoff, max_seconds, 0.9), /* below initial_seconds */
+    BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, jitter, 1.1),
+    BAD_TIME(ROLE_CONNECTION_POOL_OPTIONS, lariat_connection_pool_options, idle_seconds),
+};
+
+static inline void bad_struct_fields(const export *one, int at) {
+    static call made;
+    char words[160];
+    if (!is_prepared(one)) return;
+    for (size_t i = 0; i < sizeof bad_fields / sizeof *bad_fields; i++) {
+        const bad_field *bad = &bad_fields[i];
+        if (bad->role != one->parameters[at].role) continue;
+        int32_t integer = (int32_t)bad->given.integer;
+        world_new();
+        call_new(&made, one);
+        memcpy(made.structs[at].bytes + bad->offset, bad->size == sizeof integer ? (const void *)&integer : &bad->given, bad->size);
+        snprintf(words, sizeof words, "%s.%s = %#" PRIx64 " (as bits)", one->parameters[at].name, bad->name, bad->given.natural);
         call_make(one, &made, exactly(LARIAT_ERR_INVALID_ARGUMENT), words);
         world_end(one->name, made.adopted);
     }
@@ -661,15 +788,19 @@ static inline void fuzz(const export *one) {
             case ROLE_PARTS: call_without(one, at, LARIAT_ERR_INVALID_ARGUMENT); break;
             case ROLE_ADDRESS: bad_addresses(one, at); /* fall through */
             case ROLE_OPTIONS:
-            case ROLE_STATS:
-            case ROLE_EVENT:
             case ROLE_LINK:
             case ROLE_PROTOCOL:
             case ROLE_DATAGRAM_PROTOCOL:
             case ROLE_PRODUCER:
+            case ROLE_BACKOFF:
+            case ROLE_CONNECTION_POOL_OPTIONS:
+                bad_struct_tail(one, at);
+                bad_struct_fields(one, at); /* fall through */
+            case ROLE_STATS:
+            case ROLE_EVENT:
             case ROLE_ADDRESS_WRITTEN:
                 bad_struct_sizes(one, at);
-                call_without(one, at, LARIAT_ERR_INVALID_ARGUMENT);
+                call_without(one, at, each->null_want);
                 break;
             default: break;
             }
