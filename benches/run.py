@@ -7,7 +7,8 @@
   written as its users would write the fastest idiomatic program. benches/lariat holds the same workloads against the public
   header, linked with target/release/liblariat.so (build it first; `make bench` does). common.h has the sizes, for all alike.
 - A figure is ns of the process's CPU time an operation; for cross_thread_* wall ns a call; for wake us one way, median and p99 of
-  20,000; for memory_* bytes of resident set. Every program counts what happened and fails if a call is missing.
+  20,000; for memory_* bytes of resident set; for crowd_p99 a ratio of us. Every program counts what happened and fails if a call
+  is missing.
 - Each workload goes round all implementations, and round again, so that a slow minute of the machine hits them alike. Figures move
   with the machine: only ratios taken in one run count. So a run of everything writes target/bench/results.json, and one narrowed
   by --only or --impl writes target/bench/results-partial.json and leaves the other as it is.
@@ -18,7 +19,9 @@
 - wake pins its two threads to two processors: on one of them it would measure a task switch.
 - echo_*, churn, idle, udp_* and group are servers (net_* in peers, net.c in lariat) that measure nothing: net_client.c starts those of all
   implementations, loads them by turns, slice by slice, and reads their clocks and memory from outside. It says what an operation
-  is. A run here is a run of it. *_calls are system calls a message, start-up not counted, by one run under strace, if there is one.
+  is. A run here is a run of it. crowd_p99 is measured by crowd_client.c in the same way, one server (crowd*) after the other;
+  it says what else it reports. It fails if a connection has not ended exactly once, or if something is left alive. *_calls are
+  system calls a message, start-up not counted, by one run under strace, if there is one.
 
 Standard library only. Exits 1 if a program fails to build, run or count, 0 otherwise: a missed goal is a figure, not an error.
 """
@@ -67,8 +70,10 @@ SERVERS = [
     ("libuv", C, "peers/net_libuv.c", ["-luv"], "uv.h"),
     ("libuv-write", [*C, "-DALWAYS_UV_WRITE"], "peers/net_libuv.c", ["-luv"], "uv.h"),
     ("asio", CXX, "peers/net_asio.cpp", ["-pthread"], "asio.hpp"),
+    ("lariat", LARIAT, "lariat/crowd.c", ["-llariat"], "lariat.h"),
+    ("raw", C, "peers/crowd_raw.c", [], "sys/epoll.h"),
 ]
-CLIENT = OUT / "net_client"
+CLIENTS = ("net_client", "crowd_client")
 IMPLS = list(dict.fromkeys(program[0] for program in PROGRAMS + SERVERS))
 BEST = "the best peer"
 LIMIT = "raw"
@@ -97,12 +102,16 @@ GOALS = {
     "idle": (192, None, 128),
     "udp_echo": (1.0, BEST, None),
     "udp_gso": (1.3, LIMIT, None),
+    "crowd_p99": (2, None, None),
     "echo_1x64_calls": (3, None, None),
     "echo_64x1k_calls": (3, None, None),
     "group": (1 / TWO_REACTORS, ONE_REACTOR, None),
 }
-# Of a server and net_client.
-NET = {"echo_1x64", "echo_64x1k", "echo_burst", "echo_stream", "churn", "idle", "udp_echo", "udp_gso", "group"}
+# Of a server and a client: net_client unless this says another.
+NET = {"echo_1x64", "echo_64x1k", "echo_burst", "echo_stream", "churn", "idle", "udp_echo", "udp_gso", "crowd_p99", "group"}
+CLIENT = {"crowd_p99": "crowd_client"}
+# What a program reports beside its workload's own figure.
+SUFFIXES = ("", "_p99", "_cpu", "_calm", "_bad", "_calm_p50", "_bad_p50", "_rate", "_ended", "_streams", "_alive")
 # Of group: two for two reactors, and as many for the load.
 GROUP_PROCESSORS = 4
 # By strace: of which workload, and by whom.
@@ -119,8 +128,9 @@ def build(impls, workloads):
     of_net = {workload for workload in workloads if workload in NET or workload in SYSTEM_CALLS}
     wanted = (PROGRAMS if set(workloads) - of_net else []) + (SERVERS if of_net else [])
     programs, left_out, failed = {}, {}, []
-    if of_net and not compiled(C, CLIENT, "net_client.c", ["-pthread"]):
-        return {}, {}, ["net_client.c does not build"]
+    for client in CLIENTS if of_net else ():
+        if not compiled(C, OUT / client, f"{client}.c", ["-pthread"]):
+            return {}, {}, [f"{client}.c does not build"]
     for impl, compiler, source, libraries, header in wanted:
         if impl not in impls or impl in left_out:
             continue
@@ -175,8 +185,9 @@ def run(program, workload):
 
 
 def run_servers(commands, workload, operations=0):
-    """[(impl, workload, value, unit)] that net_client reports of {impl: command of a server}."""
-    lines = output([CLIENT, workload, str(operations), *(f"{impl}={command}" for impl, command in commands.items())])
+    """[(impl, workload, value, unit)] that the client reports of {impl: command of a server}."""
+    client = OUT / CLIENT.get(workload, "net_client")
+    lines = output([client, workload, str(operations), *(f"{impl}={command}" for impl, command in commands.items())])
     return [(impl, name, float(value), unit) for impl, name, value, unit in lines]
 
 
@@ -251,7 +262,7 @@ def measure_servers(commands, workload, runs, figures, failed):
 
 
 def forget(figures, workload, impl):
-    for suffix in ("", "_p99", "_cpu"):
+    for suffix in SUFFIXES:
         figures.pop((workload + suffix, impl), None)
 
 
