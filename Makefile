@@ -31,11 +31,15 @@ lib:
 	else ln -sf liblariat.so liblariat.so.0; fi
 
 demo:
-	@$(MAKE) examples EXAMPLES='examples/first_program.c examples/echo_server.c'
+	@$(MAKE) examples EXAMPLES='examples/first_program.c examples/echo.c examples/chat_server.c examples/netcode_test.c'
 	@echo; echo 'A Deferred that fires with 3 * 4:'
 	@target/examples/first_program
 	@echo; echo 'An echo server and its client, in one program:'
-	@target/examples/echo_server --demo
+	@target/examples/echo --demo
+	@echo; echo 'A chat server, two people who talk, and one who does not listen:'
+	@target/examples/chat_server --demo
+	@echo; echo 'A game over datagrams on a bad network that is only simulated:'
+	@target/examples/netcode_test
 
 examples: lib
 	@mkdir -p target/examples

@@ -96,6 +96,15 @@ typedef struct lariat_listener lariat_listener;
 /* A connection. Goes stale when its connection_lost has returned; nobody frees it. */
 typedef struct lariat_transport lariat_transport;
 
+/* Connects, and connects again when the connection is lost. Until lariat_reconnecting_client_free. */
+typedef struct lariat_reconnecting_client lariat_reconnecting_client;
+
+/* Connections that are kept open to be used again. Until lariat_connection_pool_free. */
+typedef struct lariat_connection_pool lariat_connection_pool;
+
+/* Several reactors, each on a thread of its own. Until lariat_reactor_group_free. */
+typedef struct lariat_reactor_group lariat_reactor_group;
+
 /* ---- Status codes, and the thread's last failure ----------------------------------------------------------------- */
 
 /* What a call answers: 0 is LARIAT_OK, negative an error, positive information. The same on every operating system.
@@ -447,13 +456,31 @@ typedef void (*lariat_half_closed_fn)(lariat_transport *transport, void *self);
 /* Makes what the functions of a new connection's protocol get as self, on the reactor's thread. The transport can be
  * told things already, and be written to.
  *
- * listener   where it came in.
+ * listener   where it came in; NULL of a connection that a reconnecting client or a pool has made.
  * transport  the connection.
  * self       to be written: what the functions get; NULL unless it is.
  * user_data  as given with the function.
  * returns    LARIAT_OK; anything else refuses the connection, which is closed, and nothing of it is called. */
 typedef lariat_status (*lariat_build_protocol_fn)(lariat_listener *listener, lariat_transport *transport, void **self,
                                                   void *user_data);
+
+/* Told that an attempt of a reconnecting client has failed, on the reactor's thread.
+ *
+ * client     the client, which may be stopped or freed here.
+ * failure    why; valid until the function returns, unless kept.
+ * seconds    how long it waits before the next attempt; INFINITY: there is none, it has given up.
+ * user_data  as given with the function. */
+typedef void (*lariat_attempt_failed_fn)(lariat_reconnecting_client *client, const lariat_failure *failure,
+                                         double seconds, void *user_data);
+
+/* Prepares a reactor of a group before its loop runs, on the reactor's thread. The group calls it for one reactor after
+ * the other, never for two at once.
+ *
+ * reactor    one of the group's.
+ * index      which, from 0 on.
+ * user_data  as given with the function.
+ * returns    LARIAT_OK; anything else ends the group, and becomes the answer of lariat_reactor_group_start. */
+typedef lariat_status (*lariat_group_setup_fn)(lariat_reactor *reactor, uint32_t index, void *user_data);
 
 /* Tells a producer something, on the reactor's thread.
  *
@@ -1675,6 +1702,385 @@ LARIAT_API lariat_status lariat_transport_unread(lariat_transport *transport, co
  * Twisted LineReceiver.sendLine; NetstringReceiver.sendString and so on. */
 LARIAT_API lariat_status lariat_transport_write_frame(lariat_transport *transport, const uint8_t *data, size_t len);
 
+/* ---- Reconnecting clients ---------------------------------------------------------------------------------------- */
+
+/* How long a reconnecting client waits before it tries again: to be filled by lariat_backoff_init and changed. */
+typedef struct lariat_backoff {
+    /* Set by lariat_backoff_init. */
+    uint32_t struct_size;
+    /* Attempts in a row that may fail, after the first, before the client gives up; 0: it never does (default). */
+    uint32_t max_retries;
+    /* Seconds after a connection was lost, and after the first attempt that failed: 0 to 1e9; default 1. */
+    double initial_seconds;
+    /* The wait after each further failure is longer by this factor: 1 to 1e6; default 1.5. */
+    double factor;
+    /* Seconds that it grows to at most: initial_seconds to 1e9; default 60. */
+    double max_seconds;
+    /* The part of each wait by which it is shorter or longer by chance, so that not all clients of a server that was
+     * away come back at once: 0 to 1; default 0.1. */
+    double jitter;
+} lariat_backoff;
+
+/* Fills a backoff with the defaults.
+ *
+ * backoff      written.
+ * struct_size  sizeof(lariat_backoff).
+ * thread       any.
+ * Twisted      backoffPolicy. */
+LARIAT_API lariat_status lariat_backoff_init(lariat_backoff *backoff, uint32_t struct_size);
+
+/* Makes a client that connects once it is started, and connects again whenever its connection is lost or an attempt
+ * fails, until it is stopped. A connection that was made ends the series of failures.
+ *
+ * endpoint        as for lariat_reactor_connect.
+ * protocol        copied; each connection's.
+ * backoff         copied; may be NULL: the defaults.
+ * build_protocol  makes the self of each connection, with NULL as its listener; may be NULL: self is user_data, and
+ *                 free_self is not called. A connection that it refuses counts as an attempt that failed.
+ * user_data       may be NULL; passed through.
+ * returns         the client, to be freed by lariat_reconnecting_client_free or with its scope or reactor; NULL on
+ *                 failure.
+ * errors          LARIAT_ERR_BAD_ENDPOINT.
+ * thread          the reactor's.
+ * Twisted         ClientService; ReconnectingClientFactory. */
+LARIAT_API lariat_reconnecting_client *lariat_reconnecting_client_new(lariat_reactor *reactor, const char *endpoint,
+                                                                      const lariat_protocol *protocol,
+                                                                      const lariat_backoff *backoff,
+                                                                      lariat_build_protocol_fn build_protocol,
+                                                                      void *user_data);
+
+/* The same as lariat_reconnecting_client_new, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when the client is freed and, where it is their self, with the
+ * last of its connections; or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_reconnecting_client *lariat_reconnecting_client_new_full(lariat_reactor *reactor,
+                                                                           const char *endpoint,
+                                                                           const lariat_protocol *protocol,
+                                                                           const lariat_backoff *backoff,
+                                                                           lariat_build_protocol_fn build_protocol,
+                                                                           void *user_data,
+                                                                           lariat_free_fn free_user_data);
+
+/* The same as lariat_reconnecting_client_new, but its connections queue events instead of calling, as those of
+ * lariat_reactor_connect_event.
+ *
+ * endpoint  as for lariat_reactor_connect.
+ * backoff   copied; may be NULL: the defaults.
+ * tag       any number; comes back in the events of all its connections.
+ * thread    the reactor's. */
+LARIAT_API lariat_reconnecting_client *lariat_reconnecting_client_new_event(lariat_reactor *reactor,
+                                                                            const char *endpoint,
+                                                                            const lariat_backoff *backoff,
+                                                                            uint64_t tag);
+
+/* Has fn(client, failure, seconds, user_data) called after each attempt that failed; a function given before is not
+ * called any more.
+ *
+ * fn         may be NULL: nobody is told.
+ * user_data  may be NULL; passed through.
+ * thread     the reactor's.
+ * Twisted    ReconnectingClientFactory.clientConnectionFailed. */
+LARIAT_API lariat_status lariat_reconnecting_client_set_attempt_failed(lariat_reconnecting_client *client,
+                                                                       lariat_attempt_failed_fn fn, void *user_data);
+
+/* The same as lariat_reconnecting_client_set_attempt_failed, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when the client is freed or told another function, once this one has
+ * returned; or before this fails.
+ *
+ * fn              may be NULL: nobody is told.
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_reconnecting_client_set_attempt_failed_full(lariat_reconnecting_client *client,
+                                                                            lariat_attempt_failed_fn fn,
+                                                                            void *user_data,
+                                                                            lariat_free_fn free_user_data);
+
+/* The same as lariat_reconnecting_client_set_attempt_failed, but it queues events, LARIAT_EVENT_ATTEMPT_FAILED, instead
+ * of calling.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_reconnecting_client_set_attempt_failed_event(lariat_reconnecting_client *client,
+                                                                             uint64_t tag);
+
+/* Starts a client: the first attempt begins on the next turn.
+ *
+ * errors   LARIAT_ERR_INVALID_STATE when it was started and neither stopped nor given up since.
+ * thread   the reactor's. Nothing is called from inside this call.
+ * Twisted  ClientService.startService. */
+LARIAT_API lariat_status lariat_reconnecting_client_start(lariat_reconnecting_client *client);
+
+/* Stops a client, started or not: an attempt is given up, the connection closed as by
+ * lariat_transport_lose_connection, and those who wait for one fail with LARIAT_ERR_CANCELLED, from inside this call. It
+ * may be started again.
+ *
+ * returns  a Deferred that fires, with NULL, when the connection is over, or has fired if there is none; cancelling it
+ *          changes nothing. It fails with LARIAT_ERR_CLOSED when the client is freed before. NULL on failure.
+ * thread   the reactor's.
+ * Twisted  ClientService.stopService. */
+LARIAT_API lariat_deferred *lariat_reconnecting_client_stop(lariat_reconnecting_client *client);
+
+/* Asks for the connection of a client: the present one, or else the next, also of a client that is not started yet.
+ *
+ * failures  0: wait for as long as the client tries; else fail, with its failure, when so many attempts in a row have
+ *           failed, counted from the last connection or the start.
+ * returns   a Deferred that fires with the connection, a lariat_transport, after its connection_made; cancelling it
+ *           stops waiting. NULL on failure. It fails with the last attempt's failure when the client gives up, with
+ *           LARIAT_ERR_CANCELLED when it is stopped, with LARIAT_ERR_CLOSED when it is freed.
+ * thread    the reactor's.
+ * Twisted   ClientService.whenConnected. */
+LARIAT_API lariat_deferred *lariat_reconnecting_client_when_connected(lariat_reconnecting_client *client,
+                                                                      uint32_t failures);
+
+/* Tells which connection a client has.
+ *
+ * returns  the connection, until its connection_lost has returned; NULL: it has none now.
+ * thread   the reactor's. */
+LARIAT_API lariat_transport *lariat_reconnecting_client_transport(lariat_reconnecting_client *client);
+
+/* Tells how many attempts of a client have failed in a row.
+ *
+ * returns  0 or more, since the last connection or the start; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_reconnecting_client_failures(lariat_reconnecting_client *client);
+
+/* Tells how long a client will wait before its next attempt.
+ *
+ * returns  seconds, 0 or more; INFINITY: it waits for none; NaN on failure.
+ * thread   the reactor's. */
+LARIAT_API double lariat_reconnecting_client_next_attempt(lariat_reconnecting_client *client);
+
+/* Ends a client: an attempt is given up, its connection is closed as by lariat_transport_lose_connection, and all who
+ * wait for it fail with LARIAT_ERR_CLOSED, from inside this call. Its handle is stale from here on.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_reconnecting_client_free(lariat_reconnecting_client *client);
+
+/* ---- Connection pools -------------------------------------------------------------------------------------------- */
+
+/* How much a connection pool may have: to be filled by lariat_connection_pool_options_init and changed. */
+typedef struct lariat_connection_pool_options {
+    /* Set by lariat_connection_pool_options_init. */
+    uint32_t struct_size;
+    /* Connections at most, used or not, those that are being made among them; 0: no limit. Default 10. */
+    uint32_t max_connections;
+    /* Connections that are kept while nobody uses them, at most: more are closed when they are given back; 0: none is
+     * kept. Default 10. */
+    uint32_t max_idle;
+    /* Those who may wait while max_connections are there; 0: no limit (default). */
+    uint32_t max_waiting;
+    /* Seconds after which a connection that nobody uses is closed: 0 or more, or INFINITY. Default 60. */
+    double idle_seconds;
+} lariat_connection_pool_options;
+
+/* Fills the options of a pool with the defaults.
+ *
+ * options      written.
+ * struct_size  sizeof(lariat_connection_pool_options).
+ * thread       any. */
+LARIAT_API lariat_status lariat_connection_pool_options_init(lariat_connection_pool_options *options,
+                                                             uint32_t struct_size);
+
+/* Makes an empty pool of connections to an endpoint.
+ *
+ * endpoint        as for lariat_reactor_connect.
+ * protocol        copied; each connection's.
+ * options         copied; may be NULL: the defaults.
+ * build_protocol  makes the self of each connection, with NULL as its listener; may be NULL: self is user_data, and
+ *                 free_self is not called.
+ * user_data       may be NULL; passed through.
+ * returns         the pool, to be freed by lariat_connection_pool_free or with its scope or reactor; NULL on failure.
+ * errors          LARIAT_ERR_BAD_ENDPOINT.
+ * thread          the reactor's.
+ * Twisted         HTTPConnectionPool, for any protocol. */
+LARIAT_API lariat_connection_pool *lariat_connection_pool_new(lariat_reactor *reactor, const char *endpoint,
+                                                              const lariat_protocol *protocol,
+                                                              const lariat_connection_pool_options *options,
+                                                              lariat_build_protocol_fn build_protocol, void *user_data);
+
+/* The same as lariat_connection_pool_new, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, when the pool is freed and, where it is their self, with the last of its connections; or
+ * before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_connection_pool *lariat_connection_pool_new_full(lariat_reactor *reactor, const char *endpoint,
+                                                                   const lariat_protocol *protocol,
+                                                                   const lariat_connection_pool_options *options,
+                                                                   lariat_build_protocol_fn build_protocol,
+                                                                   void *user_data, lariat_free_fn free_user_data);
+
+/* The same as lariat_connection_pool_new, but its connections queue events instead of calling, as those of
+ * lariat_reactor_connect_event.
+ *
+ * endpoint  as for lariat_reactor_connect.
+ * options   copied; may be NULL: the defaults.
+ * tag       any number; comes back in the events of all its connections.
+ * thread    the reactor's. */
+LARIAT_API lariat_connection_pool *lariat_connection_pool_new_event(lariat_reactor *reactor, const char *endpoint,
+                                                                    const lariat_connection_pool_options *options,
+                                                                    uint64_t tag);
+
+/* Asks for a connection that nobody else uses: of those kept the one used last, else a new one, else, at
+ * max_connections, the first that is given back. Those who wait get theirs in the order in which they asked.
+ *
+ * returns  a Deferred that fires with the connection, a lariat_transport, which is to be given back by
+ *          lariat_connection_pool_release or _discard; cancelling it stops waiting. NULL on failure. When an attempt to
+ *          connect fails, whoever waits longest fails as by lariat_reactor_connect.
+ * errors   LARIAT_ERR_LIMIT at options.max_waiting.
+ * thread   the reactor's.
+ * Twisted  HTTPConnectionPool.getConnection. */
+LARIAT_API lariat_deferred *lariat_connection_pool_acquire(lariat_connection_pool *pool);
+
+/* Gives a connection back: to whoever waits longest, whose callbacks run from inside this call, else it is kept. One
+ * that is over or on its way there is not used again; its place is free when it has ended.
+ *
+ * errors   LARIAT_ERR_STALE_HANDLE when the connection is over, with nothing left to be done;
+ *          LARIAT_ERR_INVALID_ARGUMENT when it is not the pool's; LARIAT_ERR_INVALID_STATE when it is not in use.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_connection_pool_release(lariat_connection_pool *pool, lariat_transport *transport);
+
+/* Gives a connection back that is not to be used again: it is closed as by lariat_transport_lose_connection.
+ *
+ * errors  as of lariat_connection_pool_release.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_connection_pool_discard(lariat_connection_pool *pool, lariat_transport *transport);
+
+/* Tells how many connections a pool has: used, kept, being made and being closed.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_connection_pool_connections(lariat_connection_pool *pool);
+
+/* Tells how many connections a pool keeps that nobody uses.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_connection_pool_idle(lariat_connection_pool *pool);
+
+/* Tells how many wait for a connection of a pool.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_connection_pool_waiting(lariat_connection_pool *pool);
+
+/* Ends a pool: those who wait fail with LARIAT_ERR_CLOSED, from inside this call, and connections that nobody uses are
+ * closed as by lariat_transport_lose_connection. Those in use live on, and belong to no pool. Its handle is stale from
+ * here on.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_connection_pool_free(lariat_connection_pool *pool);
+
+/* ---- Reactor groups ---------------------------------------------------------------------------------------------- */
+
+enum {
+    /* As the system does it best: LARIAT_SHARING_PORT for TCP on Linux, else LARIAT_SHARING_HAND_OVER. */
+    LARIAT_SHARING_DEFAULT = 0,
+    /* Each reactor listens at a socket of its own at the same port, and the system shares out what connects (SO_REUSEPORT).
+     */
+    LARIAT_SHARING_PORT = 1,
+    /* The first reactor accepts, and hands what it has accepted on to all by turns. */
+    LARIAT_SHARING_HAND_OVER = 2,
+};
+
+/* Makes a group of reactors, each of which will have a thread of its own, to be run and stopped together: a server that
+ * uses all processors. Threads and reactors are made by lariat_reactor_group_listen or lariat_reactor_group_start.
+ *
+ * reactors  at most 1024; 0: as many as there are processors.
+ * options   of each reactor, as for lariat_reactor_new_with_options; may be NULL: the defaults. Its functions are called
+ *           on the threads of all reactors, also at the same time; its free functions once, when the group is freed.
+ * returns   the group, to be freed by lariat_reactor_group_free; NULL on failure.
+ * errors    LARIAT_ERR_NOT_SUPPORTED when options asks for a simulation or a manual clock.
+ * thread    any: the group becomes that thread's. It belongs to no reactor and to no scope. */
+LARIAT_API lariat_reactor_group *lariat_reactor_group_new(uint32_t reactors, const lariat_reactor_options *options);
+
+/* Has all reactors of a group listen at one endpoint, and share what connects; before the group is started.
+ *
+ * endpoint        as for lariat_reactor_listen. Where the system is to pick the port, it is the same for all.
+ * sharing         LARIAT_SHARING_DEFAULT, LARIAT_SHARING_PORT or LARIAT_SHARING_HAND_OVER.
+ * protocol        copied; each connection's. Its functions are called on the threads of all reactors, also at the same
+ *                 time, but for one connection always on the same.
+ * build_protocol  makes the self of each connection, on its reactor's thread; may be NULL: self is user_data, and
+ *                 free_self is not called.
+ * user_data       may be NULL; passed through.
+ * returns         the port, 1 to 65535; 0: it has none, being a Unix socket; negative: an error.
+ * errors          as of lariat_reactor_listen; LARIAT_ERR_NOT_SUPPORTED for LARIAT_SHARING_PORT where the system does not
+ *                 share; LARIAT_ERR_INVALID_STATE once the group was started; LARIAT_ERR_CLOSED once it was stopped, and
+ *                 for good when threads or reactors could not be made.
+ * thread          the group's. */
+LARIAT_API int32_t lariat_reactor_group_listen(lariat_reactor_group *group, const char *endpoint, int32_t sharing,
+                                               const lariat_protocol *protocol, lariat_build_protocol_fn build_protocol,
+                                               void *user_data);
+
+/* The same as lariat_reactor_group_listen, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, on the group's thread, when the group is freed, or before this fails.
+ *
+ * free_user_data  may be NULL.
+ * thread          the group's. */
+LARIAT_API int32_t lariat_reactor_group_listen_full(lariat_reactor_group *group, const char *endpoint, int32_t sharing,
+                                                    const lariat_protocol *protocol,
+                                                    lariat_build_protocol_fn build_protocol, void *user_data,
+                                                    lariat_free_fn free_user_data);
+
+/* Starts a group: setup(reactor, index, user_data) is called for one reactor after the other, each on its own thread,
+ * and then all their loops run. A group is started once.
+ *
+ * setup      makes what a reactor is to begin with; may be NULL.
+ * user_data  may be NULL; passed through.
+ * returns    LARIAT_OK: all loops run, or soon will; else why not, which may be what setup has answered, with its message
+ *            if it has one. Then nothing of the group is left but its handle, unless it runs already.
+ * errors     LARIAT_ERR_INVALID_STATE when it was started before; LARIAT_ERR_CLOSED once it was stopped; LARIAT_ERR_OS
+ *            and others when threads or reactors cannot be made.
+ * thread     the group's. It returns when all setups have. */
+LARIAT_API lariat_status lariat_reactor_group_start(lariat_reactor_group *group, lariat_group_setup_fn setup,
+                                                    void *user_data);
+
+/* The same as lariat_reactor_group_start, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, on the group's thread, when the group is freed, or before this fails.
+ *
+ * setup           may be NULL.
+ * free_user_data  may be NULL.
+ * thread          the group's. */
+LARIAT_API lariat_status lariat_reactor_group_start_full(lariat_reactor_group *group, lariat_group_setup_fn setup,
+                                                         void *user_data, lariat_free_fn free_user_data);
+
+/* Stops a group: each reactor as by lariat_reactor_stop, with its shutdown triggers, and then it is freed, with all that
+ * lives in it, on its own thread. A group that was not started is ended all the same.
+ *
+ * returns  LARIAT_OK when all threads are over; on one of the group's own threads: when that was asked for, since it
+ *          cannot wait for itself; else what went wrong on one of the threads.
+ * errors   LARIAT_ERR_OS when a poll has failed; LARIAT_ERR_PANIC.
+ * thread   any. What the shutdown triggers wait for must not be on the thread that calls this. */
+LARIAT_API lariat_status lariat_reactor_group_stop(lariat_reactor_group *group);
+
+/* Waits until all loops of a group have ended and their reactors are freed: because it was stopped, or because each was.
+ *
+ * returns  as lariat_reactor_group_stop.
+ * errors   LARIAT_ERR_NOT_RUNNING when it was not started.
+ * thread   the group's. */
+LARIAT_API lariat_status lariat_reactor_group_wait(lariat_reactor_group *group);
+
+/* Tells how many reactors a group has, or will have.
+ *
+ * returns  1 or more; negative: an error.
+ * thread   the group's. */
+LARIAT_API int64_t lariat_reactor_group_size(lariat_reactor_group *group);
+
+/* Gives one of the reactors of a group, for the calls that any thread may make, such as lariat_reactor_call_from_thread.
+ *
+ * index    from 0 on.
+ * returns  the reactor, which is the group's to run and to free; stale when its loop has ended. NULL on failure.
+ * errors   LARIAT_ERR_INVALID_ARGUMENT for one that there is not, or not yet.
+ * thread   any. */
+LARIAT_API lariat_reactor *lariat_reactor_group_reactor(lariat_reactor_group *group, uint32_t index);
+
+/* Ends a group, which is stopped first, as by lariat_reactor_group_stop, if it was not. Its handle is stale from here on.
+ *
+ * thread  the group's. */
+LARIAT_API lariat_status lariat_reactor_group_free(lariat_reactor_group *group);
+
 /* ---- Datagrams: what a port's owner is told, and opening a port -------------------------------------------------- */
 
 /* A datagram among several: received together, or to be sent. Fixed for ever. */
@@ -1801,8 +2207,8 @@ LARIAT_API lariat_datagram_port *lariat_reactor_listen_datagram_event(lariat_rea
  * protocol  copied.
  * self      as with lariat_reactor_listen_datagram.
  * returns   as lariat_reactor_listen_datagram.
- * errors    LARIAT_ERR_INVALID_ARGUMENT for another kind of socket; LARIAT_ERR_OS for what is no socket;
- *           LARIAT_ERR_ALREADY_WATCHED; LARIAT_ERR_NOT_SUPPORTED when simulated.
+ * errors    LARIAT_ERR_INVALID_ARGUMENT for another kind of socket, and for what is none; LARIAT_ERR_ALREADY_WATCHED;
+ *           LARIAT_ERR_NOT_SUPPORTED when simulated.
  * thread    the reactor's.
  * Twisted   IReactorSocket.adoptDatagramPort. */
 LARIAT_API lariat_datagram_port *lariat_reactor_adopt_datagram(lariat_reactor *reactor, lariat_socket fd,
@@ -3045,6 +3451,8 @@ enum {
     LARIAT_EVENT_DATAGRAMS_DRAINED = 15,
     /* A datagram port is closed: failure; source: the port, stale. */
     LARIAT_EVENT_DATAGRAM_PORT_STOPPED = 16,
+    /* An attempt to connect has failed: failure; source: its reconnecting client. */
+    LARIAT_EVENT_ATTEMPT_FAILED = 17,
 };
 
 /* What happened to something that was made with a tag; to be prepared once by lariat_event_init, and filled by
@@ -3093,31 +3501,60 @@ LARIAT_API lariat_status lariat_reactor_next_event(lariat_reactor *reactor, lari
 /* How much of each kind is alive in a reactor: to be prepared once by lariat_stats_init, and filled by
  * lariat_reactor_stats. A leak is a number here. */
 typedef struct lariat_stats {
-    uint32_t struct_size;       /* Set by lariat_stats_init. */
-    uint32_t threads;           /* Pool threads. */
-    uint64_t delayed_calls;     /* Delayed calls that wait, timers of the library's own among them. */
-    uint64_t soon_calls;        /* Calls that wait for the next turn, or for the reactor to run. */
-    uint64_t deferreds;         /* Deferreds that are not reclaimed yet. */
-    uint64_t failures;          /* Failures that somebody holds. */
-    uint64_t results;           /* Results of lists. */
-    uint64_t watchers;          /* Watchers that were not stopped. */
-    uint64_t triggers;          /* Triggers that have not fired. */
-    uint64_t locks;             /* Locks. */
-    uint64_t semaphores;        /* Semaphores. */
-    uint64_t queues;            /* Queues. */
-    uint64_t looping_calls;     /* Looping calls, running or not. */
-    uint64_t cooperators;       /* Cooperators. */
-    uint64_t cooperative_tasks; /* Tasks of cooperators that are not over. */
-    uint64_t scopes;            /* Scopes. */
-    uint64_t jobs;              /* Pool jobs that wait or run. */
-    uint64_t events;            /* Events that wait to be taken. */
-    uint64_t callbacks_running; /* Callbacks that have not returned, turns of the loop included: 0 outside of all. */
-    uint64_t turns;             /* Turns made so far. */
-    uint64_t transports;        /* Connections, those included that are being made. */
-    uint64_t listeners;         /* Listeners. */
-    uint64_t datagram_ports;    /* Datagram ports. */
-    uint64_t look_ups;          /* Look-ups of names that are not over. */
-    uint64_t addresses;         /* Addresses that look-ups have found, or a resolver is filling in. */
+    /* Set by lariat_stats_init. */
+    uint32_t struct_size;
+    /* Pool threads. */
+    uint32_t threads;
+    /* Delayed calls that wait, timers of the library's own among them. */
+    uint64_t delayed_calls;
+    /* Calls that wait for the next turn, or for the reactor to run. */
+    uint64_t soon_calls;
+    /* Deferreds that are not reclaimed yet. */
+    uint64_t deferreds;
+    /* Failures that somebody holds. */
+    uint64_t failures;
+    /* Results of lists. */
+    uint64_t results;
+    /* Watchers that were not stopped. */
+    uint64_t watchers;
+    /* Triggers that have not fired. */
+    uint64_t triggers;
+    /* Locks. */
+    uint64_t locks;
+    /* Semaphores. */
+    uint64_t semaphores;
+    /* Queues. */
+    uint64_t queues;
+    /* Looping calls, running or not. */
+    uint64_t looping_calls;
+    /* Cooperators. */
+    uint64_t cooperators;
+    /* Tasks of cooperators that are not over. */
+    uint64_t cooperative_tasks;
+    /* Scopes. */
+    uint64_t scopes;
+    /* Pool jobs that wait or run. */
+    uint64_t jobs;
+    /* Events that wait to be taken. */
+    uint64_t events;
+    /* Callbacks that have not returned, turns of the loop included: 0 outside of all. */
+    uint64_t callbacks_running;
+    /* Turns made so far. */
+    uint64_t turns;
+    /* Connections, those included that are being made. */
+    uint64_t transports;
+    /* Listeners. */
+    uint64_t listeners;
+    /* Datagram ports. */
+    uint64_t datagram_ports;
+    /* Look-ups of names that are not over. */
+    uint64_t look_ups;
+    /* Addresses that look-ups have found, or a resolver is filling in. */
+    uint64_t addresses;
+    /* Reconnecting clients, started or not. */
+    uint64_t reconnecting_clients;
+    /* Connection pools. */
+    uint64_t connection_pools;
 } lariat_stats;
 
 /* Prepares stats to be filled.

@@ -3,8 +3,8 @@
 
     tests/run.py test                   what `make test` runs
     tests/run.py full                   and what `make test-full` adds (that alone, where AFTER_TEST=1 is set)
-    tests/run.py c --filter deferred    one stage: lint, rust, header, c, examples, install, valgrind, address, thread,
-                                        loom, model, targets
+    tests/run.py c --filter deferred    one stage: lint, rust, header, c, examples, interop, install,
+                                        valgrind, address, thread, loom, model, targets
     tests/run.py c --wrapper valgrind --sanitizer thread --only-threads
 
 A C test is tests/c/NAME.c: `NAME --list` prints its cases, one a line, each with its time limit in seconds behind it if it
@@ -21,7 +21,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from runner import build, checkers, csuite, install, project, rust, targets  # noqa: E402
+from runner import build, checkers, csuite, install, interop, project, rust, targets  # noqa: E402
 from runner.report import Report  # noqa: E402
 
 STAGES = {
@@ -30,6 +30,7 @@ STAGES = {
     "header": csuite.header,
     "c": csuite.plain,
     "examples": csuite.examples,
+    "interop": interop.stage,
     "install": install.stage,
     "valgrind": checkers.valgrind,
     "address": checkers.address,
@@ -38,7 +39,7 @@ STAGES = {
     "model": rust.model,
     "targets": targets.stage,
 }
-TEST = ["lint", "rust", "header", "c", "examples", "install"]
+TEST = ["lint", "rust", "header", "c", "examples", "interop", "install"]
 EXTRA = ["valgrind", "address", "thread", "loom", "model", "targets"]
 
 

@@ -72,7 +72,7 @@ pub struct Credentials {
 }
 
 /// A received datagram.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Received {
     /// How much of the buffer it fills.
     pub length: usize,
@@ -92,7 +92,7 @@ pub struct Outgoing<'a> {
     /// It goes as several of this size, the last maybe shorter, which only kernels can that know how; 0: as one.
     pub segment: usize,
     /// None: to whom the socket is connected to.
-    pub to: Option<Address>,
+    pub to: Option<&'a Address>,
 }
 
 fn unsupported<T>() -> io::Result<T> {
@@ -135,8 +135,13 @@ pub trait Sockets {
     /// Tells it something.
     fn set(&self, socket: Socket, option: SocketOption) -> io::Result<()>;
 
-    /// Receives a datagram.
+    /// Receives a datagram of a socket that does not receive segments.
     fn receive_from(&self, socket: Socket, buffer: &mut [u8]) -> io::Result<Received>;
+    /// The same into its place, without copies on the way.
+    fn receive_into(&self, socket: Socket, buffer: &mut [u8], received: &mut Received) -> io::Result<()> {
+        *received = self.receive_from(socket, buffer)?;
+        Ok(())
+    }
     /// Sends a datagram, whole, to the address or whom the socket is connected to. `segment`: as several of this size,
     /// which only kernels can that know how; 0: as one.
     fn send_to(&self, socket: Socket, data: &[u8], segment: usize, to: Option<&Address>) -> io::Result<()>;
@@ -155,7 +160,7 @@ pub trait Sockets {
     /// Sends datagrams; how many of the first went out, at least one.
     fn send_many(&self, socket: Socket, datagrams: &[Outgoing<'_>]) -> io::Result<usize> {
         let Some(one) = datagrams.first() else { return Ok(0) };
-        self.send_to(socket, one.data, one.segment, one.to.as_ref()).map(|()| 1)
+        self.send_to(socket, one.data, one.segment, one.to).map(|()| 1)
     }
 
     /// Sends a part of a file without copying it through this process.

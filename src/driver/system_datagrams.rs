@@ -4,22 +4,34 @@ use super::address::{Address, UnixAddress};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::sockets::Outgoing;
 use super::sockets::{Interface, Received};
-use crate::platform::{self, Datagram, Message, Name, Socket, borrowed_socket};
+use crate::platform::{self, Datagram, Message, Name, Socket, To, borrowed_socket};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
 pub(super) fn received(datagram: Datagram) -> Received {
-    let peer = match datagram.peer {
+    let mut received = Received::default();
+    put(datagram, &mut received);
+    received
+}
+
+#[inline(always)]
+pub(super) fn put(datagram: Datagram, received: &mut Received) {
+    received.length = datagram.length;
+    received.truncated = datagram.truncated;
+    received.segment = datagram.segment;
+    received.peer = match datagram.peer {
         Name::Ip(address) => Address::Ip(address),
         Name::Unix(name) => Address::Unix(UnixAddress::new(name).unwrap_or_default()),
     };
-    let Datagram { length, truncated, segment, .. } = datagram;
-    Received { length, truncated, segment, peer }
 }
 
-pub(super) fn message<'a>(data: &'a [u8], segment: usize, to: Option<&Address>) -> io::Result<Message<'a>> {
-    let to = to.map(|to| to.to_system()).transpose()?;
-    Ok(Message { data, segment, to })
+#[inline]
+pub(super) fn message<'a>(data: &'a [u8], segment: usize, to: Option<&'a Address>) -> Message<'a> {
+    let name = |to: &'a Address| match to {
+        Address::Ip(address) => To::Ip(address),
+        Address::Unix(address) => To::Unix(address.name()),
+    };
+    Message { data, segment, to: to.map(name) }
 }
 
 /// Receives many in one call; made when it is first needed.
@@ -52,7 +64,7 @@ pub(super) fn send_many(socket: Socket, datagrams: &[Outgoing<'_>]) -> io::Resul
     let mut messages = [NONE; platform::SENT_AT_ONCE];
     let count = datagrams.len().min(messages.len());
     for (place, one) in messages.iter_mut().zip(datagrams) {
-        *place = message(one.data, one.segment, one.to.as_ref())?;
+        *place = message(one.data, one.segment, one.to);
     }
     platform::send_datagrams(socket, &messages[..count])
 }

@@ -162,8 +162,14 @@ impl Sockets for MioDriver {
         self.read(socket, platform::receive_datagram(socket, buffer, system_datagrams::received))
     }
 
+    #[inline]
+    fn receive_into(&self, socket: Socket, buffer: &mut [u8], received: &mut Received) -> io::Result<()> {
+        platform::receive_datagram(socket, buffer, |datagram| system_datagrams::put(datagram, received))
+    }
+
+    #[inline]
     fn send_to(&self, socket: Socket, data: &[u8], segment: usize, to: Option<&Address>) -> io::Result<()> {
-        self.written(socket, platform::send_datagram(socket, &system_datagrams::message(data, segment, to)?))
+        self.written(socket, platform::send_datagram(socket, &system_datagrams::message(data, segment, to)))
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -55,54 +55,73 @@ impl lariat_address {
     #[inline]
     pub(super) fn of(address: &Address, struct_size: u32) -> Self {
         let mut of = Self::initial(struct_size);
-        match address {
-            Address::Ip(SocketAddr::V4(address)) => {
-                (of.family, of.port) = (LARIAT_ADDRESS_IPV4, address.port());
-                of.host[..4].copy_from_slice(&address.ip().octets());
-            }
-            Address::Ip(SocketAddr::V6(address)) => {
-                (of.family, of.port, of.scope_id) = (LARIAT_ADDRESS_IPV6, address.port(), address.scope_id());
-                of.host = address.ip().octets();
-            }
-            Address::Unix(address) => {
-                (of.family, of.path_length) = (LARIAT_ADDRESS_UNIX, address.name().len() as u16);
-                of.path[..address.name().len()].copy_from_slice(address.name());
-            }
-        }
+        of.fill(address);
         of
     }
 
-    /// The same for callbacks, of this version.
+    /// One for callbacks, of this version, to be filled.
     #[inline]
+    pub(super) fn new() -> Self {
+        Self::initial(size_of::<Self>() as u32)
+    }
+
+    /// Fills in a new one.
+    #[inline]
+    pub(super) fn fill(&mut self, address: &Address) {
+        match address {
+            Address::Ip(SocketAddr::V4(address)) => {
+                (self.family, self.port) = (LARIAT_ADDRESS_IPV4, address.port());
+                self.host[..4].copy_from_slice(&address.ip().octets());
+            }
+            Address::Ip(SocketAddr::V6(address)) => {
+                (self.family, self.port, self.scope_id) = (LARIAT_ADDRESS_IPV6, address.port(), address.scope_id());
+                self.host = address.ip().octets();
+            }
+            Address::Unix(address) => {
+                (self.family, self.path_length) = (LARIAT_ADDRESS_UNIX, address.name().len() as u16);
+                self.path[..address.name().len()].copy_from_slice(address.name());
+            }
+        }
+    }
+
+    /// The same for callbacks, of this version.
     pub(super) fn whole(address: &Address) -> Self {
         Self::of(address, size_of::<Self>() as u32)
     }
 
     #[inline]
-    fn address(&self, name: &str) -> Result<Address> {
-        match self.family {
+    fn put(&self, name: &str, place: &mut Address) -> Result {
+        *place = match self.family {
             LARIAT_ADDRESS_IPV4 => {
                 let [a, b, c, d, ..] = self.host;
-                Ok(Address::Ip((Ipv4Addr::new(a, b, c, d), self.port).into()))
+                Address::Ip((Ipv4Addr::new(a, b, c, d), self.port).into())
             }
             LARIAT_ADDRESS_IPV6 => {
                 let host = Ipv6Addr::from(self.host);
-                Ok(Address::Ip(SocketAddrV6::new(host, self.port, 0, self.scope_id).into()))
+                Address::Ip(SocketAddrV6::new(host, self.port, 0, self.scope_id).into())
             }
             LARIAT_ADDRESS_UNIX => {
                 let path = self.path.get(..usize::from(self.path_length)).and_then(UnixAddress::new);
                 let why = || invalid(format_args!("{name}: a path_length of {} is too much", self.path_length));
-                path.map(Address::Unix).ok_or_else(why)
+                Address::Unix(path.ok_or_else(why)?)
             }
-            family => Err(invalid(format_args!("{name}: no family is {family}"))),
-        }
+            family => return Err(invalid(format_args!("{name}: no family is {family}"))),
+        };
+        Ok(())
     }
 }
 
 /// Reads an address of C.
-#[inline]
 pub(super) fn read(name: &str, address: *const lariat_address) -> Result<Address> {
-    structs::read(name, address)?.address(name)
+    let mut place = Address::default();
+    read_into(name, address, &mut place)?;
+    Ok(place)
+}
+
+/// The same into its place, without copies on the way.
+#[inline]
+pub(super) fn read_into(name: &str, address: *const lariat_address, place: &mut Address) -> Result {
+    structs::with(name, address, |address| address.put(name, place))
 }
 
 /// An address that C sees for as long as this is not dropped.

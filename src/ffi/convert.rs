@@ -62,6 +62,8 @@ functions! {
     datagram_batch_fn: lariat_datagram_batch_fn => DataFn;
     datagram_failed_fn: lariat_datagram_failed_fn => DatagramFailedFn;
     datagram_stopped_fn: lariat_datagram_stopped_fn => LostFn;
+    attempt_failed_fn: lariat_attempt_failed_fn => AttemptFailedFn;
+    group_setup_fn: lariat_group_setup_fn => GroupSetupFn;
 }
 
 /// Refuses a function that is not there.

@@ -10,9 +10,9 @@ use super::watcher;
 use crate::deferred::failure;
 use crate::driver::Address;
 use crate::handles::{self, DataFn, DatagramFailedFn, DatagramFn, FreeFn, Item, LostFn, Owned, TransportFn, Word};
-use crate::net::datagram::{self, Batch, DatagramPort, Protocol};
+use crate::net::datagram::{Batch, DatagramPort, Protocol};
 use crate::net::endpoint::{self, Purpose};
-use crate::net::{self};
+use crate::net::{self, datagram_open};
 use crate::reactor::events::{self, Event};
 use crate::reactor::{ReactorItem, hooks};
 use crate::status::{Result, Status};
@@ -203,8 +203,8 @@ pub extern "C" fn lariat_reactor_listen_datagram_event(
 /// protocol  copied.
 /// self      as with lariat_reactor_listen_datagram.
 /// returns   as lariat_reactor_listen_datagram.
-/// errors    LARIAT_ERR_INVALID_ARGUMENT for another kind of socket; LARIAT_ERR_OS for what is no socket;
-///           LARIAT_ERR_ALREADY_WATCHED; LARIAT_ERR_NOT_SUPPORTED when simulated.
+/// errors    LARIAT_ERR_INVALID_ARGUMENT for another kind of socket, and for what is none; LARIAT_ERR_ALREADY_WATCHED;
+///           LARIAT_ERR_NOT_SUPPORTED when simulated.
 /// thread    the reactor's.
 /// Twisted   IReactorSocket.adoptDatagramPort.
 #[unsafe(no_mangle)]
@@ -228,7 +228,7 @@ fn listen(
     this: Owned,
 ) -> Result<Item<DatagramPort>> {
     let endpoint = endpoint::parse(convert::bytes_text("endpoint", endpoint)?, Purpose::Datagrams)?;
-    datagram::listen(reactor, &endpoint, protocol, this)
+    datagram_open::listen(reactor, &endpoint, protocol, this)
 }
 
 /// The protocol, and self, which it may own.
@@ -310,8 +310,9 @@ impl Protocol for Callbacks {
     #[inline]
     fn received(&self, port: Item<DatagramPort>, data: &[u8], peer: &Address) {
         if let Some(function) = self.received {
-            let peer = lariat_address::whole(peer);
-            function(port.word(), Word::new(data.as_ptr()), data.len(), Word::new(&raw const peer), port.this());
+            let mut place = lariat_address::new();
+            place.fill(peer);
+            function(port.word(), Word::new(data.as_ptr()), data.len(), Word::new(&raw const place), port.this());
         }
     }
 

@@ -6,9 +6,11 @@ use super::datagram::lariat_datagram;
 use super::guard;
 use super::status::lariat_status;
 use super::types::*;
-use crate::driver::sockets::{Outgoing, SocketOption};
+use crate::driver::Address;
+use crate::driver::sockets::SocketOption;
 use crate::handles::Item;
 use crate::net::datagram::{self, DatagramPort};
+use crate::net::datagram_writing::Given;
 use crate::net::{datagram_reading as reading, datagram_writing as writing, endpoint};
 use crate::status::Result;
 use std::ffi::c_char;
@@ -31,7 +33,7 @@ pub extern "C" fn lariat_datagram_port_send(
 ) -> lariat_status {
     guard::on(port, |port| {
         let data = convert::array("data", data, len)?;
-        writing::send(port, Outgoing { data, segment: 0, to: None })
+        writing::send(port, data, None)
     })
 }
 
@@ -52,8 +54,9 @@ pub extern "C" fn lariat_datagram_port_send_to(
 ) -> lariat_status {
     guard::on(port, |port| {
         let data = convert::array("data", data, len)?;
-        let to = Some(address::read("peer", peer)?);
-        writing::send(port, Outgoing { data, segment: 0, to })
+        let mut to = Address::default();
+        address::read_into("peer", peer, &mut to)?;
+        writing::send(port, data, Some(&to))
     })
 }
 
@@ -76,13 +79,13 @@ pub extern "C" fn lariat_datagram_port_send_batch(
     convert::write_if_given(sent, 0);
     guard::on(port, |port| {
         let datagrams = convert::array("datagrams", datagrams, count)?;
-        let (accepted, result) = writing::send_batch(port, count, |place| outgoing(&datagrams[place]));
+        let (accepted, result) = writing::send_batch(port, count, |place| given(&datagrams[place]));
         convert::write_if_given(sent, accepted);
         result
     })
 }
 
-fn outgoing<'call>(datagram: &lariat_datagram) -> Result<Outgoing<'call>> {
+fn given<'call>(datagram: &lariat_datagram) -> Result<Given<'call>> {
     if datagram.reserved != 0 {
         return Err(invalid("datagrams: reserved is not 0"));
     }
@@ -91,7 +94,7 @@ fn outgoing<'call>(datagram: &lariat_datagram) -> Result<Outgoing<'call>> {
         true => None,
         false => Some(address::read("datagrams: peer", datagram.peer)?),
     };
-    Ok(Outgoing { data, segment: datagram.segment_size as usize, to })
+    Ok((data, datagram.segment_size as usize, to))
 }
 
 /// Sets whom lariat_datagram_port_send sends to. What others send is not received any more, and that datagrams are

@@ -41,6 +41,8 @@ pub const LARIAT_EVENT_DATAGRAM_FAILED: i32 = 14;
 pub const LARIAT_EVENT_DATAGRAMS_DRAINED: i32 = 15;
 /// A datagram port is closed: failure; source: the port, stale.
 pub const LARIAT_EVENT_DATAGRAM_PORT_STOPPED: i32 = 16;
+/// An attempt to connect has failed: failure; source: its reconnecting client.
+pub const LARIAT_EVENT_ATTEMPT_FAILED: i32 = 17;
 
 const _: () = assert!(
     LARIAT_EVENT_CALL == events::CALL
@@ -58,6 +60,7 @@ const _: () = assert!(
         && LARIAT_EVENT_DATAGRAM_FAILED == events::DATAGRAM_FAILED
         && LARIAT_EVENT_DATAGRAMS_DRAINED == events::DATAGRAMS_DRAINED
         && LARIAT_EVENT_DATAGRAM_PORT_STOPPED == events::DATAGRAM_PORT_STOPPED
+        && LARIAT_EVENT_ATTEMPT_FAILED == events::ATTEMPT_FAILED
         && LARIAT_EMPTY == Status::EMPTY.0
 );
 

@@ -72,20 +72,21 @@ fn listen(
     })
 }
 
-fn served(
+/// What connections are to have, from a protocol, the function that makes its self, and what that gets.
+pub(super) fn served(
     protocol: *const lariat_protocol,
     build_protocol: lariat_build_protocol_fn,
     data: Owned,
 ) -> Result<(Rc<Protocol>, Build)> {
-    protocol::check(protocol)?;
     let function = convert::build_fn(build_protocol);
-    let mut protocol = protocol::read(protocol)?;
+    let mut read = protocol::read(protocol)?;
+    protocol::check(protocol)?;
     if function.is_some() {
-        return Ok((Rc::new(protocol), Build { function, data }));
+        return Ok((Rc::new(read), Build { function, data }));
     }
     // Self is the user data, which is no one connection's.
-    (protocol.free_self, protocol.shared) = (None, data);
-    Ok((Rc::new(protocol), Build::default()))
+    (read.free_self, read.shared) = (None, data);
+    Ok((Rc::new(read), Build::default()))
 }
 
 /// The same as lariat_reactor_listen, but queues events instead of calling: LARIAT_EVENT_CONNECTION_MADE,

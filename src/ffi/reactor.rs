@@ -39,12 +39,17 @@ pub extern "C" fn lariat_reactor_new_with_options(options: *const lariat_reactor
         let given = structs::read("options", options)?;
         let hooks = given.hooks();
         structs::check_tail("options", options)?;
-        let reactor = reactor::open(given.seam()?, given.limits()?, hooks)?;
-        let at_most = |kind, limit: u64| reactor.pools.set_limit(kind, u32::try_from(limit).unwrap_or(u32::MAX));
-        at_most(Kind::DelayedCall, given.max_delayed_calls);
-        at_most(Kind::Deferred, given.max_deferreds);
-        Ok(reactor)
+        open(given.seam()?, given.limits()?, hooks, (given.max_delayed_calls, given.max_deferreds))
     })
+}
+
+/// A reactor with at most so many delayed calls and Deferreds; 0: no limit.
+pub(super) fn open(seam: Seam, limits: Limits, hooks: Hooks, (calls, deferreds): (u64, u64)) -> Result<ReactorItem> {
+    let reactor = reactor::open(seam, limits, hooks)?;
+    let at_most = |kind, limit: u64| reactor.pools.set_limit(kind, u32::try_from(limit).unwrap_or(u32::MAX));
+    at_most(Kind::DelayedCall, calls);
+    at_most(Kind::Deferred, deferreds);
+    Ok(reactor)
 }
 
 /// Ends a reactor and all that lives in it; every handle of it is stale from here on. Calls from threads that were

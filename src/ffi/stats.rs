@@ -62,6 +62,10 @@ pub struct lariat_stats {
     pub look_ups: u64,
     /// Addresses that look-ups have found, or a resolver is filling in.
     pub addresses: u64,
+    /// Reconnecting clients, started or not.
+    pub reconnecting_clients: u64,
+    /// Connection pools.
+    pub connection_pools: u64,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers.
@@ -69,7 +73,7 @@ unsafe impl Versioned for lariat_stats {
     const FIELDS: &'static [usize] = fields!(lariat_stats:
         struct_size threads delayed_calls soon_calls deferreds failures results watchers triggers locks semaphores
         queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns transports
-        listeners datagram_ports look_ups addresses);
+        listeners datagram_ports look_ups addresses reconnecting_clients connection_pools);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -98,6 +102,8 @@ unsafe impl Versioned for lariat_stats {
             datagram_ports: 0,
             look_ups: 0,
             addresses: 0,
+            reconnecting_clients: 0,
+            connection_pools: 0,
         }
     }
 }
@@ -163,6 +169,8 @@ impl lariat_stats {
             datagram_ports: alive(Kind::DatagramPort),
             look_ups: alive(Kind::LookUp),
             addresses: alive(Kind::Addresses),
+            reconnecting_clients: alive(Kind::ReconnectingClient),
+            connection_pools: alive(Kind::ConnectionPool),
         }
     }
 }

@@ -72,6 +72,18 @@ pub fn read<T: Versioned>(name: &str, pointer: *const T) -> Result<T> {
     Ok(read)
 }
 
+/// The same where it is, if its header knows all that is known here.
+#[inline]
+pub fn with<T: Versioned, R>(name: &str, pointer: *const T, call: impl FnOnce(&T) -> Result<R>) -> Result<R> {
+    let given = given(name, pointer)?;
+    // SAFETY: every version of a struct begins with its size.
+    if unsafe { given.cast::<u32>().read() } as usize == size_of::<T>() {
+        // SAFETY: C vouches that the struct has as many bytes as it says, and that they stay as they are for the call.
+        return call(unsafe { given.as_ref() });
+    }
+    call(&read(name, pointer)?)
+}
+
 /// Refuses a struct that [`read`] has accepted if it sets something that only its header knows.
 pub fn check_tail<T: Versioned>(name: &str, pointer: *const T) -> Result {
     // SAFETY: every version of a struct begins with its size.

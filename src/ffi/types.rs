@@ -10,6 +10,9 @@ use crate::deferred::queue::Queue;
 use crate::deferred::results::Results;
 use crate::deferred::triggers::Trigger;
 use crate::handles::Body;
+use crate::net::connection_pool::ConnectionPool;
+use crate::net::group::ReactorGroup;
+use crate::net::reconnecting::Client;
 use crate::net::{addresses::Addresses, datagram::DatagramPort, listener::Listener, transport::Transport};
 use crate::reactor::{Reactor, scopes::Scope, simulation::Simulation, timers::DelayedCall, watch::Watcher};
 use std::ffi::{c_char, c_void};
@@ -117,6 +120,21 @@ pub struct lariat_listener {
 
 /// A connection. Goes stale when its connection_lost has returned; nobody frees it.
 pub struct lariat_transport {
+    _private: [u8; 0],
+}
+
+/// Connects, and connects again when the connection is lost. Until lariat_reconnecting_client_free.
+pub struct lariat_reconnecting_client {
+    _private: [u8; 0],
+}
+
+/// Connections that are kept open to be used again. Until lariat_connection_pool_free.
+pub struct lariat_connection_pool {
+    _private: [u8; 0],
+}
+
+/// Several reactors, each on a thread of its own. Until lariat_reactor_group_free.
+pub struct lariat_reactor_group {
     _private: [u8; 0],
 }
 
@@ -305,7 +323,7 @@ pub type lariat_half_closed_fn = Option<extern "C" fn(transport: *mut lariat_tra
 /// Makes what the functions of a new connection's protocol get as self, on the reactor's thread. The transport can be
 /// told things already, and be written to.
 ///
-/// listener   where it came in.
+/// listener   where it came in; NULL of a connection that a reconnecting client or a pool has made.
 /// transport  the connection.
 /// self       to be written: what the functions get; NULL unless it is.
 /// user_data  as given with the function.
@@ -318,6 +336,31 @@ pub type lariat_build_protocol_fn = Option<
         user_data: *mut c_void,
     ) -> lariat_status,
 >;
+
+/// Told that an attempt of a reconnecting client has failed, on the reactor's thread.
+///
+/// client     the client, which may be stopped or freed here.
+/// failure    why; valid until the function returns, unless kept.
+/// seconds    how long it waits before the next attempt; INFINITY: there is none, it has given up.
+/// user_data  as given with the function.
+pub type lariat_attempt_failed_fn = Option<
+    extern "C" fn(
+        client: *mut lariat_reconnecting_client,
+        failure: *const lariat_failure,
+        seconds: f64,
+        user_data: *mut c_void,
+    ),
+>;
+
+/// Prepares a reactor of a group before its loop runs, on the reactor's thread. The group calls it for one reactor after
+/// the other, never for two at once.
+///
+/// reactor    one of the group's.
+/// index      which, from 0 on.
+/// user_data  as given with the function.
+/// returns    LARIAT_OK; anything else ends the group, and becomes the answer of lariat_reactor_group_start.
+pub type lariat_group_setup_fn =
+    Option<extern "C" fn(reactor: *mut lariat_reactor, index: u32, user_data: *mut c_void) -> lariat_status>;
 
 /// Tells a producer something, on the reactor's thread.
 ///
@@ -369,4 +412,7 @@ handles! {
     lariat_listener = Listener;
     lariat_transport = Transport;
     lariat_simulation = Simulation;
+    lariat_reconnecting_client = Client;
+    lariat_connection_pool = ConnectionPool;
+    lariat_reactor_group = ReactorGroup;
 }

@@ -88,6 +88,10 @@ pub type DataFn = extern "C-unwind" fn(Word, Word, usize, Word);
 pub type LostFn = extern "C-unwind" fn(Word, Word, Word);
 /// `lariat_build_protocol_fn`: listener, transport, where self goes, user data; returns a status.
 pub type BuildFn = extern "C-unwind" fn(Word, Word, &mut Word, Word) -> i32;
+/// `lariat_attempt_failed_fn`: client, failure, seconds, user data.
+pub type AttemptFailedFn = extern "C-unwind" fn(Word, Word, f64, Word);
+/// `lariat_group_setup_fn`: reactor, index, user data; returns a status.
+pub type GroupSetupFn = extern "C-unwind" fn(Word, u32, Word) -> i32;
 
 /// `lariat_resolver_fn`: reactor, name, family, answer, user data; returns a Deferred or null.
 pub type ResolverFn = extern "C-unwind" fn(Word, Word, i32, Word, Word) -> Word;

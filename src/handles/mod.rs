@@ -46,7 +46,10 @@ pub enum Kind {
     Addresses,
     Resolver,
     Connecting,
+    ReconnectingClient,
+    ConnectionPool,
+    ReactorGroup,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 25;
+pub const KINDS: usize = 28;

@@ -1,12 +1,11 @@
-//! Datagram ports: a socket of datagrams, and whom it tells. `datagram_reading` and `datagram_writing` are what happens
-//! to it, `multicast` the groups that it is in.
+//! Datagram ports: a socket of datagrams, and whom it tells. `datagram_open` makes them, `datagram_reading` and
+//! `datagram_writing` are what happens to them, `multicast` the groups that they are in.
 
 use super::datagram_writing::Waiting;
-use super::endpoint::{Endpoint, Options, Place};
 use super::unix_path::BoundPath;
 use super::{Fresh, datagram_reading as reading, datagram_writing as writing, error};
 use crate::deferred::{Deferred, DeferredItem, chain, failure};
-use crate::driver::sockets::{Carries, SocketOption};
+use crate::driver::sockets::SocketOption;
 use crate::driver::{Address, Driver, Family, Readiness, Ready};
 use crate::handles::{self, Body, Item, Kind, Owned, Word};
 use crate::platform::Socket;
@@ -15,7 +14,6 @@ use crate::reactor::{Reactor, ReactorItem, hooks, scopes};
 use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
 /// What is so about a port.
@@ -48,6 +46,7 @@ pub(super) mod flag {
     pub const UNIX: u32 = 1 << 13;
     /// Datagrams come several in one.
     pub const SEGMENTS: u32 = 1 << 14;
+    pub const CONNECTED: u32 = 1 << 15;
 }
 
 /// So much waits to be sent at most, unless set.
@@ -136,6 +135,10 @@ impl DatagramPort {
         self.this.get()
     }
 
+    pub(super) fn set_path(&self, path: Option<BoundPath>) {
+        *self.path.borrow_mut() = path;
+    }
+
     pub(super) fn scope(&self) -> u32 {
         self.scope.get()
     }
@@ -186,84 +189,6 @@ impl Item<DatagramPort> {
     }
 }
 
-/// Opens a port at an endpoint.
-pub fn listen(
-    reactor: ReactorItem,
-    endpoint: &Endpoint,
-    protocol: Rc<dyn Protocol>,
-    this: Owned,
-) -> Result<Item<DatagramPort>> {
-    super::open(reactor)?;
-    let options = &endpoint.options;
-    let any = |address: std::net::IpAddr, port| Address::Ip((address, port).into());
-    let (address, only_v6) = match endpoint.place {
-        Place::At(address) => (address, options.only_v6.unwrap_or(false)),
-        Place::Any { family: Some(Family::V4), port } => (any(Ipv4Addr::UNSPECIFIED.into(), port), false),
-        Place::Any { family: Some(_), port } => (any(Ipv6Addr::UNSPECIFIED.into(), port), true),
-        Place::Any { family: None, port } => {
-            let (v6, v4) = (any(Ipv6Addr::UNSPECIFIED.into(), port), any(Ipv4Addr::UNSPECIFIED.into(), port));
-            let has_v6 = reactor
-                .with_driver(|driver| driver.open(Family::V6, Carries::Datagrams).map(|socket| driver.close(socket)));
-            (if has_v6.is_ok() { v6 } else { v4 }, options.only_v6.unwrap_or(false))
-        }
-        Place::Name { .. } | Place::Inherited(_) => {
-            return Err(Status::ERR_NOT_SUPPORTED.because("no datagram port can be opened there"));
-        }
-    };
-    let (fresh, path) = bound(reactor, &address, options, only_v6)?;
-    let opened = open(fresh, protocol, this);
-    match (&opened, path) {
-        (Ok(port), path) => *port.path.borrow_mut() = path,
-        (Err(_), Some(path)) => path.unlink(),
-        (Err(_), None) => {}
-    }
-    if let (Ok(port), true) = (&opened, options.segments) {
-        segment(*port);
-    }
-    opened
-}
-
-fn bound(
-    reactor: ReactorItem,
-    address: &Address,
-    options: &Options,
-    only_v6: bool,
-) -> Result<(Fresh, Option<BoundPath>)> {
-    let refused = |why: io::Error| error::refused(format_args!("listening at {address}"), &why);
-    let open = reactor.with_driver(|driver| driver.open(address.family(), Carries::Datagrams));
-    let fresh = Fresh::new(reactor, open.map_err(refused)?);
-    fresh.with(|driver, socket| set_all(driver, socket, address, options, only_v6)).map_err(refused)?;
-    if let Address::Unix(unix) = address {
-        let path = BoundPath::bind(&fresh, unix, options.mode)?;
-        return Ok((fresh, path));
-    }
-    fresh.with(|driver, socket| driver.bind(socket, address)).map_err(refused)?;
-    Ok((fresh, None))
-}
-
-/// What the endpoint's options say.
-fn set_all(driver: &dyn Driver, socket: Socket, address: &Address, options: &Options, only_v6: bool) -> io::Result<()> {
-    let on = |on: bool, option| on.then_some(option);
-    let list = [
-        on(options.reuse_address, SocketOption::ReuseAddress),
-        on(options.reuse_port, SocketOption::ReusePort),
-        on(address.family() == Family::V6, SocketOption::OnlyV6(only_v6)),
-        on(options.broadcast, SocketOption::Broadcast(true)),
-        options.receive_buffer.map(SocketOption::ReceiveBuffer),
-        options.send_buffer.map(SocketOption::SendBuffer),
-        options.type_of_service.map(SocketOption::TypeOfService),
-        options.time_to_live.map(SocketOption::TimeToLive),
-    ];
-    list.into_iter().flatten().try_for_each(|option| driver.set(socket, option))
-}
-
-/// Has datagrams come several in one, where the kernel can; elsewhere they come one by one.
-fn segment(port: Item<DatagramPort>) {
-    if port.with_socket(|driver, socket| driver.set(socket, SocketOption::ReceiveSegments(true))).is_ok() {
-        port.set(flag::SEGMENTS);
-    }
-}
-
 /// Makes a port of a socket, which is its own when this succeeds.
 pub(super) fn open(fresh: Fresh, protocol: Rc<dyn Protocol>, this: Owned) -> Result<Item<DatagramPort>> {
     let reactor = fresh.reactor;
@@ -276,13 +201,15 @@ pub(super) fn open(fresh: Fresh, protocol: Rc<dyn Protocol>, this: Owned) -> Res
     let watched = joined.and_then(|()| fresh.with(|driver, socket| driver.watch(socket, port.word(), READABLE)));
     watched.inspect_err(|_| reactor.pools.free(port))?;
     let peer = fresh.with(|driver, socket| driver.peer_address(socket)).map(Address::unmapped);
+    let connected = if peer.is_ok() { flag::CONNECTED } else { 0 };
     port.peer.set(peer.ok());
     port.socket.set(fresh.keep());
-    port.flags.set(match address.family() {
+    let of_family = match address.family() {
         Family::V4 => 0,
         Family::V6 => flag::V6,
         Family::Unix => flag::UNIX,
-    });
+    };
+    port.flags.set(of_family | connected);
     port.scope.set(scope);
     port.reason.set(Word::NULL);
     port.stopping.set(Word::NULL);
@@ -303,12 +230,19 @@ pub(super) fn ready(reactor: ReactorItem, port: Item<DatagramPort>, ready: Ready
     if port.has(flag::STOPPED) {
         return;
     }
+    let is_again = ready.readiness.is_empty();
+    if is_again {
+        port.clear(flag::AGAIN);
+    }
     if ready.readiness.writable && port.has(flag::FULL) {
         writing::flush(port);
     }
     if ready.readiness.readable {
         port.set(flag::READABLE);
-        port.clear(flag::AGAIN | flag::HELD);
+        port.clear(flag::HELD);
+    }
+    // One that is on the list reads when its turn comes, once a turn.
+    if is_again || (ready.readiness.readable && !port.has(flag::AGAIN)) {
         reading::read(reactor, super::of(reactor), port);
     }
 }
@@ -395,11 +329,18 @@ pub fn stop(port: Item<DatagramPort>) -> Result<DeferredItem> {
 
 extern "C-unwind" fn stops_anyway(_: Word, _: Word) {}
 
+/// Closes the socket, once.
+pub(super) fn close(port: Item<DatagramPort>) {
+    if !port.has(flag::STOPPED) {
+        port.set(flag::STOPPED);
+        port.with_socket(|driver, socket| driver.close(socket));
+    }
+}
+
 /// Closes the socket; the reason is the port's from here on.
 fn end_with(port: Item<DatagramPort>, reason: Word) {
-    port.set(flag::STOPPED);
+    close(port);
     port.reason.set(reason);
-    port.with_socket(|driver, socket| driver.close(socket));
     if let Some(path) = port.path.take() {
         path.unlink();
     }
@@ -443,6 +384,7 @@ pub fn connect(port: Item<DatagramPort>, to: &Address) -> Result {
     let done = port.with_socket(|driver, socket| driver.connect(socket, &peer));
     done.map_err(|why| error::refused(format_args!("connecting to {to}"), &why))?;
     port.peer.set(Some(*to));
+    port.set(flag::CONNECTED);
     port.clear(flag::REFUSED);
     // It may have become another by that.
     port.address.set(address(port)?);

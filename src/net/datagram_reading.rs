@@ -1,5 +1,5 @@
-//! Receiving datagrams: as many in a call as the driver can, into one buffer for all; a budget an event; and what stops
-//! it.
+//! Receiving datagrams: into one buffer for all, many in a call where they are wanted together; a budget an event; and
+//! what stops it.
 
 use super::datagram::{self, DatagramPort, Protocol, flag};
 use super::{Network, error, was_interrupted, would_block};
@@ -34,6 +34,7 @@ const STOPS: u32 = flag::STOPPED | flag::PAUSED | flag::SHORT;
 pub struct Space {
     buffer: Box<[u8]>,
     received: Vec<Received>,
+    one: Received,
 }
 
 /// See the module. Taken while it is in use.
@@ -53,7 +54,7 @@ fn new_space() -> Result<Box<Space>> {
     handles::check_memory(size + AT_ONCE * size_of::<Received>() + size_of::<Space>())?;
     // Zeroed by the system, so that what is never received into is never touched.
     let buffer = vec![0; size].into_boxed_slice();
-    Ok(Box::new(Space { buffer, received: Vec::with_capacity(AT_ONCE) }))
+    Ok(Box::new(Space { buffer, received: Vec::with_capacity(AT_ONCE), one: Received::default() }))
 }
 
 /// Datagrams that came together, those alone that are whole.
@@ -107,27 +108,24 @@ pub(super) fn read(reactor: ReactorItem, network: Item<Network>, port: Item<Data
         return;
     }
     let (Some(protocol), Some(mut space)) = (port.protocol(), network.space.take()) else { return };
+    let protocol = &*protocol;
     let _out = reactor.call_out();
     port.set(flag::READING);
-    deliver_kept(port, &*protocol);
+    deliver_kept(port, protocol);
+    // A call for each is as cheap as one for many, but a batch is to be one.
+    let many = port.has(flag::SEGMENTS) || protocol.takes_batches();
     let mut budget = BUDGET;
-    while port.has(flag::READABLE) && is_wanted(port, &*protocol) {
+    while port.has(flag::READABLE) && is_wanted(port, protocol) {
         if budget == 0 {
             again(reactor, port);
             break;
         }
-        let cost = match receive(port, &mut space) {
-            Ok(drained) => {
-                if drained {
-                    port.clear(flag::READABLE);
-                }
-                hand_over(port, &*protocol, &mut space)
-            }
-            Err(why) => {
-                failed(port, &why);
-                EACH
-            }
-        };
+        let received =
+            if many { receive_many(port, protocol, &mut space) } else { receive_one(port, protocol, &mut space) };
+        let cost = received.unwrap_or_else(|why| {
+            failed(port, &why);
+            EACH
+        });
         budget = budget.saturating_sub(cost);
     }
     port.clear(flag::READING);
@@ -138,21 +136,48 @@ fn room_of(port: Item<DatagramPort>) -> usize {
     if port.has(flag::UNIX) { UNIX_ROOM } else { ROOM }
 }
 
+/// Returns what it costs of the budget.
 #[inline]
-fn receive(port: Item<DatagramPort>, space: &mut Space) -> io::Result<bool> {
+fn receive_one(port: Item<DatagramPort>, protocol: &dyn Protocol, space: &mut Space) -> io::Result<usize> {
+    let Space { buffer, one, .. } = space;
+    let room = &mut buffer[..room_of(port)];
+    port.with_socket(|driver, socket| driver.receive_into(socket, room, one))?;
+    if port.has(flag::V6) {
+        one.peer = one.peer.unmapped();
+    }
+    if one.truncated {
+        cut_short(port, one);
+    } else {
+        let data = &buffer[..one.length];
+        port.root().in_scope(port.scope(), || protocol.received(port, data, &one.peer));
+    }
+    Ok(one.length + EACH)
+}
+
+/// Returns what they cost of the budget.
+fn receive_many(port: Item<DatagramPort>, protocol: &dyn Protocol, space: &mut Space) -> io::Result<usize> {
     let room = room_of(port);
     let at_once = if port.has(flag::SEGMENTS) { SEGMENTED_AT_ONCE } else { AT_ONCE };
     let size = space.buffer.len().min(at_once * room);
     space.received.clear();
     let (buffer, received) = (&mut space.buffer[..size], &mut space.received);
-    let done = port.with_socket(|driver, socket| driver.receive_many(socket, buffer, room, received));
+    if port.with_socket(|driver, socket| driver.receive_many(socket, buffer, room, received))? {
+        port.clear(flag::READABLE);
+    }
     if port.has(flag::V6) {
         received.iter_mut().for_each(|one| one.peer = one.peer.unmapped());
     }
-    done
+    Ok(hand_over(port, protocol, space))
+}
+
+#[cold]
+fn cut_short(port: Item<DatagramPort>, one: &Received) {
+    let what = format!("a datagram of more than {} bytes from {}", one.length, one.peer);
+    port.tell_failed(Status::ERR_TRUNCATED, &what, None, Some(&one.peer));
 }
 
 /// Whether its owner takes more now.
+#[inline]
 fn is_wanted(port: Item<DatagramPort>, protocol: &dyn Protocol) -> bool {
     if port.has(STOPS | flag::HELD) {
         return false;
@@ -169,8 +194,7 @@ fn hand_over(port: Item<DatagramPort>, protocol: &dyn Protocol, space: &mut Spac
     let bytes: usize = space.received.iter().map(|one| one.length).sum();
     for cut in space.received.iter().filter(|one| one.truncated) {
         if !port.has(flag::STOPPED) {
-            let what = format!("a datagram of more than {} bytes from {}", cut.length, cut.peer);
-            port.tell_failed(Status::ERR_TRUNCATED, &what, None, Some(&cut.peer));
+            cut_short(port, cut);
         }
     }
     if protocol.takes_batches() {
@@ -249,11 +273,11 @@ fn is_hopeless(why: &io::Error) -> bool {
     platform::system_error(why) == Some(SystemError::Unusable)
 }
 
+/// Has the port read on in the next turn: by a readiness for nothing, which tells it from an edge.
 fn again(reactor: ReactorItem, port: Item<DatagramPort>) {
     if !port.has(flag::AGAIN) {
         port.set(flag::AGAIN);
-        let readiness = Readiness { readable: true, writable: false };
-        reactor.ready_again(Ready { key: port.word(), readiness, ended: false });
+        reactor.ready_again(Ready { key: port.word(), readiness: Readiness::default(), ended: false });
     }
 }
 

@@ -34,7 +34,7 @@ struct Held {
 
 impl Held {
     fn outgoing(&self) -> Outgoing<'_> {
-        Outgoing { data: &self.data, segment: self.segment, to: self.to }
+        Outgoing { data: &self.data, segment: self.segment, to: self.to.as_ref() }
     }
 }
 
@@ -68,20 +68,31 @@ pub fn reachable(port: Item<DatagramPort>, to: &Address) -> Result<Address> {
     }
 }
 
-fn check(port: Item<DatagramPort>, to: Option<Address>) -> Result<Option<Address>> {
-    port.check_open()?;
-    match to {
-        Some(to) => reachable(port, &to).map(Some),
-        None if port.peer.get().is_some() => Ok(None),
-        None => Err(Status::ERR_INVALID_STATE.because("the port is not connected: to whom?")),
+fn check_connected(port: Item<DatagramPort>) -> Result {
+    if port.has(flag::CONNECTED) {
+        return Ok(());
     }
+    Err(Status::ERR_INVALID_STATE.because("the port is not connected: to whom?"))
 }
 
 /// Sends a datagram, or has it wait for room behind those that do. All of it is accepted, or nothing.
 #[inline]
-pub fn send(port: Item<DatagramPort>, one: Outgoing<'_>) -> Result {
-    let to = check(port, one.to)?;
-    send_checked(port, Outgoing { to, ..one })
+pub fn send(port: Item<DatagramPort>, data: &[u8], to: Option<&Address>) -> Result {
+    port.check_open()?;
+    match to {
+        None => {
+            check_connected(port)?;
+            send_checked(port, Outgoing { data, segment: 0, to })
+        }
+        // As it is.
+        Some(Address::Ip(SocketAddr::V4(v4))) if v4.port() != 0 && !port.has(flag::V6 | flag::UNIX) => {
+            send_checked(port, Outgoing { data, segment: 0, to })
+        }
+        Some(to) => {
+            let to = reachable(port, to)?;
+            send_checked(port, Outgoing { data, segment: 0, to: Some(&to) })
+        }
+    }
 }
 
 #[inline]
@@ -89,16 +100,26 @@ fn send_checked(port: Item<DatagramPort>, one: Outgoing<'_>) -> Result {
     if port.has(flag::FULL) {
         return wait(port, one, false);
     }
-    match transmit(port, one) {
-        Ok(()) => Ok(()),
-        Err(unsent) => not_sent(port, one, &unsent),
+    if one.segment == 0 {
+        return match send_once(port, one) {
+            Ok(()) => Ok(()),
+            Err(why) => try_again(port, one, why),
+        };
     }
+    transmit(port, one).or_else(|unsent| not_sent(port, one, &unsent))
+}
+
+#[cold]
+#[inline(never)]
+fn try_again(port: Item<DatagramPort>, one: Outgoing<'_>, why: io::Error) -> Result {
+    let sent = insist(port, one, Err(why));
+    sent.or_else(|why| not_sent(port, one, &Unsent { from: 0, why }))
 }
 
 #[cold]
 fn not_sent(port: Item<DatagramPort>, one: Outgoing<'_>, unsent: &Unsent) -> Result {
     if !is_for_now(&unsent.why) {
-        let to = one.to.or(port.peer.get()).map(Address::unmapped).unwrap_or_default();
+        let to = one.to.copied().or(port.peer.get()).map(Address::unmapped).unwrap_or_default();
         return Err(error::refused(format_args!("sending {} bytes to {to}", one.data.len()), &unsent.why));
     }
     let rest = Outgoing { data: &one.data[unsent.from..], ..one };
@@ -107,47 +128,59 @@ fn not_sent(port: Item<DatagramPort>, one: Outgoing<'_>, unsent: &Unsent) -> Res
     accepted
 }
 
+/// As many as are handed to the driver at once.
+const AT_ONCE: usize = 16;
+
+/// A datagram among many: its bytes, the size of its segments, and where it goes.
+pub type Given<'data> = (&'data [u8], usize, Option<Address>);
+
 /// Sends many; returns how many of the first were accepted, and why not the next.
 pub fn send_batch<'data>(
     port: Item<DatagramPort>,
     count: usize,
-    mut nth: impl FnMut(usize) -> Result<Outgoing<'data>>,
+    mut nth: impl FnMut(usize) -> Result<Given<'data>>,
 ) -> (usize, Result) {
+    if let Err(why) = port.check_open() {
+        return (0, Err(why));
+    }
     let mut done = 0;
     while done < count {
-        let mut list = [Outgoing { data: &[], segment: 0, to: None }; AT_ONCE];
-        let some = (count - done).min(AT_ONCE);
-        for (place, one) in list[..some].iter_mut().enumerate() {
-            let checked = nth(done + place).and_then(|one| {
-                let segment = if one.data.len() <= one.segment { 0 } else { one.segment };
-                Ok(Outgoing { to: check(port, one.to)?, segment, ..one })
-            });
-            match checked {
-                Ok(checked) => *one = checked,
-                Err(why) => {
-                    let (sent, done_before) = send_some(port, &list[..place]);
-                    return (done + sent, done_before.and(Err(why)));
-                }
+        let mut given: [Given; AT_ONCE] = [(&[], 0, None); AT_ONCE];
+        let (mut good, mut bad) = (0, Ok(()));
+        while good < AT_ONCE && done + good < count && bad.is_ok() {
+            match nth(done + good).and_then(|one| checked(port, one)) {
+                Ok(one) => given[good] = one,
+                Err(why) => bad = Err(why),
             }
+            good += usize::from(bad.is_ok());
         }
-        let (sent, result) = send_some(port, &list[..some]);
+        let list: [Outgoing; AT_ONCE] = std::array::from_fn(|place| {
+            let (data, segment, to) = &given[place];
+            Outgoing { data, segment: *segment, to: to.as_ref() }
+        });
+        let (sent, result) = send_some(port, &list[..good]);
         done += sent;
-        if result.is_err() {
-            return (done, result);
+        if let Err(why) = result.and(bad) {
+            return (done, Err(why));
         }
     }
     (done, Ok(()))
 }
 
-/// As many as are handed to the driver at once.
-const AT_ONCE: usize = 16;
+fn checked<'data>(port: Item<DatagramPort>, (data, segment, to): Given<'data>) -> Result<Given<'data>> {
+    let to = match to {
+        Some(to) => Some(reachable(port, &to)?),
+        None => check_connected(port).map(|()| None)?,
+    };
+    Ok((data, if data.len() <= segment { 0 } else { segment }, to))
+}
 
 fn send_some(port: Item<DatagramPort>, list: &[Outgoing<'_>]) -> (usize, Result) {
     let mut done = 0;
     while done < list.len() {
         // One that was refused would be forgotten in the middle of a call for many; so a connected port makes a call
         // for each.
-        let alone = port.has(flag::FULL | flag::UNIX) || port.peer.get().is_some() || done + 1 == list.len();
+        let alone = port.has(flag::FULL | flag::UNIX | flag::CONNECTED) || done + 1 == list.len();
         if !alone {
             if let Ok(sent) = port.with_socket(|driver, socket| driver.send_many(socket, &list[done..])) {
                 done += sent;
@@ -200,11 +233,19 @@ fn is_about_segments(why: &io::Error) -> bool {
     why.kind() == io::ErrorKind::Unsupported
 }
 
-#[inline]
+#[inline(always)]
+fn send_once(port: Item<DatagramPort>, one: Outgoing<'_>) -> io::Result<()> {
+    port.with_socket(|driver, socket| driver.send_to(socket, one.data, one.segment, one.to))
+}
+
 fn try_to_send(port: Item<DatagramPort>, one: Outgoing<'_>) -> io::Result<()> {
+    insist(port, one, send_once(port, one))
+}
+
+/// Sends once more where a failure was not this datagram's.
+fn insist(port: Item<DatagramPort>, one: Outgoing<'_>, mut sent: io::Result<()>) -> io::Result<()> {
     let mut refused = false;
     loop {
-        let sent = port.with_socket(|driver, socket| driver.send_to(socket, one.data, one.segment, one.to.as_ref()));
         match sent {
             Err(why) if was_interrupted(&why) => {}
             // That is about an earlier datagram: this one has not even been tried.
@@ -215,11 +256,12 @@ fn try_to_send(port: Item<DatagramPort>, one: Outgoing<'_>) -> io::Result<()> {
             }
             done => return done,
         }
+        sent = send_once(port, one);
     }
 }
 
 fn is_earlier(port: Item<DatagramPort>, why: &io::Error) -> bool {
-    why.kind() == io::ErrorKind::ConnectionRefused && !port.has(flag::UNIX) && port.peer.get().is_some()
+    why.kind() == io::ErrorKind::ConnectionRefused && !port.has(flag::UNIX) && port.has(flag::CONNECTED)
 }
 
 /// Has a datagram wait; the rest of one that is on its way waits in any case.
@@ -237,7 +279,7 @@ fn wait(port: Item<DatagramPort>, one: Outgoing<'_>, is_rest: bool) -> Result {
     waiting.list.try_reserve(1).map_err(|_| Status::ERR_NO_MEMORY)?;
     data.extend_from_slice(one.data);
     waiting.bytes += data.len() as u64;
-    waiting.list.push_back(Held { data, segment: one.segment, to: one.to });
+    waiting.list.push_back(Held { data, segment: one.segment, to: one.to.copied() });
     Ok(())
 }
 

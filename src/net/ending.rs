@@ -5,6 +5,7 @@ use super::{error, listener, producer, writing};
 use crate::deferred::{Deferred, chain, failure};
 use crate::driver::sockets::SocketOption;
 use crate::handles::{self, Item, Word};
+use crate::reactor::ReactorItem;
 use crate::reactor::events::{self, Event};
 use crate::reactor::timers::{self, DelayedCall};
 use crate::status::{Result, Status};
@@ -76,7 +77,7 @@ pub(super) fn lost_with(transport: Item<Transport>, reason: Word) {
 }
 
 /// Closes the socket, once.
-fn close(transport: Item<Transport>) {
+pub(super) fn close(transport: Item<Transport>) {
     let socket = transport.socket.replace(-1_i32 as crate::platform::Socket);
     if socket != -1_i32 as crate::platform::Socket {
         transport.root_body().with_driver(|driver| driver.close(socket));
@@ -133,7 +134,11 @@ pub(super) fn end(transport: Item<Transport>) {
 pub(super) fn finish(transport: Item<Transport>) {
     let reactor = transport.root();
     let _out = reactor.call_out();
-    let scope = transport.scope.get();
+    // Whoever is called, also on behalf of others, cannot end the scope under it.
+    reactor.in_scope(transport.scope.get(), || finish_inside(reactor, transport));
+}
+
+fn finish_inside(reactor: ReactorItem, transport: Item<Transport>) {
     if let Ok(timer) = handles::get::<DelayedCall>(transport.idle_timer.replace(Word::NULL)) {
         let _ = timers::cancel(timer);
     }
@@ -164,7 +169,11 @@ pub(super) fn finish(transport: Item<Transport>) {
         reactor.with_driver(|driver| driver.close(descriptor));
     }
     reactor.pools.free(transport);
-    reactor.in_scope(scope, || drop((owned, protocol, extra)));
+    let ended = extra.ended.take();
+    drop((owned, protocol, extra));
+    if let Some(ended) = ended {
+        ended(reactor, reason.word());
+    }
 }
 
 fn tell_lost(transport: Item<Transport>, protocol: &super::protocol::Protocol, reason: Word) {
@@ -174,7 +183,7 @@ fn tell_lost(transport: Item<Transport>, protocol: &super::protocol::Protocol, r
         let source = transport.word();
         events::push(reactor, Event { kind: events::CONNECTION_LOST, tag, source, failure, ..Event::default() });
     } else if let Some(function) = protocol.connection_lost {
-        reactor.in_scope(transport.scope.get(), || function(transport.word(), reason, transport.this()));
+        function(transport.word(), reason, transport.this());
     }
 }
 

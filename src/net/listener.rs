@@ -1,6 +1,7 @@
 //! Listeners: they make transports of what connects.
 
 use super::endpoint::Options;
+use super::hand_over::Dealer;
 use super::protocol::Protocol;
 use super::transport::{self, Transport, flag};
 use super::unix_path::BoundPath;
@@ -10,7 +11,8 @@ use crate::driver::sockets::{Carries, SocketOption};
 use crate::driver::{Address, Driver, Readiness, Ready};
 use crate::handles::{self, Body, BuildFn, Item, Kind, Owned, Word};
 use crate::platform::{self, Socket, SystemError};
-use crate::reactor::{Reactor, ReactorItem, hooks, scopes, timers};
+use crate::reactor::timers::{self, DelayedCall};
+use crate::reactor::{Reactor, ReactorItem, hooks, scopes};
 use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -22,6 +24,9 @@ use std::rc::Rc;
 const BATCH: u32 = 64;
 /// Without descriptors, it is tried again after so many nanoseconds.
 const RETRY: u64 = 50_000_000;
+
+/// Of a listener that has none.
+const NO_SOCKET: Socket = -1_i32 as Socket;
 
 /// Stands for a peer without an IP address.
 const NOBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
@@ -68,9 +73,13 @@ pub struct Listener {
     readable: Cell<bool>,
     /// It is on the list of readiness to be reported again.
     again: Cell<bool>,
-    /// Descriptors had run out, and a timer is set.
-    short: Cell<bool>,
+    /// Descriptors had run out, and this timer is set.
+    short: Cell<Word>,
+    /// It was said that they had.
+    said: Cell<bool>,
     no_delay: Cell<bool>,
+    /// Hands connections on to other reactors.
+    dealer: RefCell<Option<Dealer>>,
 }
 
 impl Body for Listener {
@@ -160,13 +169,25 @@ pub(super) fn adopt(
 ) -> Result<Item<Listener>> {
     let address = fresh.with(|driver, socket| driver.local_address(socket));
     let address = address.map_err(|why| error::refused("asking for the listener's address", &why))?;
+    make(reactor, Some(fresh), address, protocol, build)
+}
+
+/// A listener at this socket; without one, it has what is accepted elsewhere handed to it.
+pub(super) fn make(
+    reactor: ReactorItem,
+    fresh: Option<Fresh>,
+    address: Address,
+    protocol: Rc<Protocol>,
+    build: Build,
+) -> Result<Item<Listener>> {
     let listener = reactor.pools.alloc::<Listener>()?;
     let scope = reactor.scope.get();
     let joined = if scope == 0 { Ok(()) } else { scopes::join(reactor, scope, listener.word()) };
     let readable = Readiness { readable: true, writable: false };
-    let watched = joined.and_then(|()| fresh.with(|driver, socket| driver.watch(socket, listener.word(), readable)));
+    let watch = |fresh: &Fresh| fresh.with(|driver, socket| driver.watch(socket, listener.word(), readable));
+    let watched = joined.and_then(|()| fresh.as_ref().map_or(Ok(()), watch));
     watched.inspect_err(|_| reactor.pools.free(listener))?;
-    listener.socket.set(fresh.keep());
+    listener.socket.set(fresh.map_or(NO_SOCKET, Fresh::keep));
     listener.open.set(true);
     listener.scope.set(scope);
     *listener.protocol.borrow_mut() = Some(protocol);
@@ -179,7 +200,9 @@ pub(super) fn adopt(
     listener.paused.set(false);
     listener.readable.set(false);
     listener.again.set(false);
-    listener.short.set(false);
+    listener.short.set(Word::NULL);
+    listener.said.set(false);
+    listener.dealer.take();
     Ok(listener)
 }
 
@@ -207,10 +230,22 @@ pub(super) fn ready(reactor: ReactorItem, listener: Item<Listener>, ready: Ready
         }
         batch -= 1;
         match reactor.with_driver(|driver| driver.accept(listener.socket.get())) {
-            Ok(socket) => accepted(reactor, listener, Fresh::new(reactor, socket)),
+            Ok(socket) => {
+                if let Some(own) = deal(listener, Fresh::new(reactor, socket)) {
+                    accepted(reactor, listener, own);
+                }
+            }
             Err(why) if would_block(&why) => listener.readable.set(false),
             Err(why) => failed(reactor, listener, &why),
         }
+    }
+}
+
+/// None: it was handed on.
+fn deal(listener: Item<Listener>, fresh: Fresh) -> Option<Fresh> {
+    match &*listener.dealer.borrow() {
+        Some(dealer) => dealer.deal(fresh),
+        None => Some(fresh),
     }
 }
 
@@ -245,13 +280,20 @@ fn failed(reactor: ReactorItem, listener: Item<Listener>, why: &io::Error) {
         return;
     }
     listener.readable.set(false);
-    if !listener.short.replace(true) {
+    if !listener.short.get().is_null() {
+        return;
+    }
+    if !listener.said.replace(true) {
         hooks::log(reactor, hooks::WARNING, format!("accepting at {}: {why}; waiting", listener.address.get()));
-        let deadline = reactor.read_clock().saturating_add(RETRY);
-        if timers::call_at(reactor, deadline, try_again, listener.word()).is_err() {
-            listener.short.set(false);
-            again(listener);
-        }
+    }
+    // What the host did when it was told.
+    if !listener.open.get() {
+        return;
+    }
+    let deadline = reactor.read_clock().saturating_add(RETRY);
+    match timers::call_at(reactor, deadline, try_again, listener.word()) {
+        Ok(timer) => listener.short.set(timer.word()),
+        Err(_) => again(listener),
     }
 }
 
@@ -261,17 +303,15 @@ fn is_hopeless(why: &io::Error) -> bool {
 
 extern "C-unwind" fn try_again(word: Word) {
     if let Ok(listener) = handles::get::<Listener>(word) {
-        listener.short.set(false);
+        listener.short.set(Word::NULL);
         listener.readable.set(true);
         resume_if_possible(listener);
     }
 }
 
 /// One more has connected.
-fn accepted(reactor: ReactorItem, listener: Item<Listener>, socket: Fresh) {
-    if listener.short.get() {
-        listener.short.set(false);
-    }
+pub(super) fn accepted(reactor: ReactorItem, listener: Item<Listener>, socket: Fresh) {
+    listener.said.set(false);
     let unix = matches!(listener.address.get(), Address::Unix(_));
     let peer = if unix || listener.most_by_peer.get() == 0 { None } else { peer_of(&socket) };
     if peer.is_some_and(|peer| has_too_many(listener, peer)) {
@@ -317,22 +357,23 @@ fn build(reactor: ReactorItem, listener: Item<Listener>, transport: Item<Transpo
         let build = listener.build.borrow();
         (build.function, build.data.word())
     };
-    let mut this = protocol.shared.word();
-    if let Some(function) = function {
-        this = Word::NULL;
-        let _out = reactor.call_out();
-        let (listener, transport) = (listener.word(), transport.word());
-        let status = reactor.in_scope(scope_of(transport), || function(listener, transport, &mut this, data));
-        if status != Status::OK.0 {
-            return None;
-        }
-    }
-    let owned = protocol.own(this);
-    Some((protocol, owned))
+    let this = make_self(reactor, &protocol, (function, data), (listener.word(), transport))?;
+    Some((protocol, this))
 }
 
-fn scope_of(transport: Word) -> u32 {
-    handles::get::<Transport>(transport).map_or(0, |transport| transport.scope.get())
+/// The self of a new connection; `listener` is null for one that was made from here. None: it is refused.
+pub(super) fn make_self(
+    reactor: ReactorItem,
+    protocol: &Protocol,
+    (function, data): (Option<BuildFn>, Word),
+    (listener, transport): (Word, Item<Transport>),
+) -> Option<Owned> {
+    let Some(function) = function else { return Some(protocol.own(protocol.shared.word())) };
+    let mut this = Word::NULL;
+    let _out = reactor.call_out();
+    let scope = transport.scope.get();
+    let status = reactor.in_scope(scope, || function(listener, transport.word(), &mut this, data));
+    (status == Status::OK.0).then(|| protocol.own(this))
 }
 
 /// A connection ends: its peer may have another.
@@ -375,9 +416,15 @@ pub fn stop(listener: Item<Listener>) -> Result<DeferredItem> {
 
 extern "C-unwind" fn stops_anyway(_: Word, _: Word) {}
 
-fn close(listener: Item<Listener>) {
+pub(super) fn close(listener: Item<Listener>) {
     if listener.open.replace(false) {
-        listener.root_body().with_driver(|driver| driver.close(listener.socket.get()));
+        if let Ok(timer) = handles::get::<DelayedCall>(listener.short.replace(Word::NULL)) {
+            let _ = timers::cancel(timer);
+        }
+        let socket = listener.socket.replace(NO_SOCKET);
+        if socket != NO_SOCKET {
+            listener.root_body().with_driver(|driver| driver.close(socket));
+        }
         if let Some(path) = listener.path.take() {
             path.unlink();
         }
@@ -405,13 +452,18 @@ impl Listener {
         self.address.get()
     }
 
+    /// Has what it accepts dealt out from here on.
+    pub(super) fn hand_on_by(&self, dealer: Dealer) {
+        *self.dealer.borrow_mut() = Some(dealer);
+    }
+
     /// How many connections of it there are.
     pub fn connections(&self) -> u32 {
         self.connections.get()
     }
 }
 
-fn check_open(listener: Item<Listener>) -> Result {
+pub(super) fn check_open(listener: Item<Listener>) -> Result {
     if listener.open.get() { Ok(()) } else { Err(Status::ERR_CLOSED.because("the listener was stopped")) }
 }
 

@@ -4,18 +4,24 @@
 //! `transport` is a connection and its state; `reading`, `writing` and `ending` are what happens to it. `listener` makes
 //! transports of what connects here, `attempt` and `connect` of what is connected to. `datagram` is a port for datagrams.
 //! An `endpoint` says where, and `resolver` looks its name up: by `host_resolver`, or by `names` on `look_up_threads`.
+//! `reconnecting` and `connection_pool` connect again and again, by `dial`; `group` has several reactors listen, by `share`.
 
 pub mod addresses;
 pub mod adopt;
 pub mod attempt;
 pub mod connect;
 mod connect_error;
+pub mod connection_pool;
 pub mod datagram;
+pub mod datagram_open;
 pub mod datagram_reading;
 pub mod datagram_writing;
+pub mod dial;
 pub mod ending;
 pub mod endpoint;
 pub mod error;
+pub mod group;
+pub mod hand_over;
 pub mod host_resolver;
 pub mod inherited;
 pub mod listener;
@@ -29,7 +35,9 @@ pub mod producer;
 pub mod protocol;
 pub mod rate;
 pub mod reading;
+pub mod reconnecting;
 pub mod resolver;
+pub mod share;
 pub mod transport;
 pub mod unix_path;
 pub mod writing;
@@ -96,6 +104,7 @@ pub fn open(reactor: ReactorItem) -> Result<Item<Network>> {
         reactor.above.ready.set(Some(ready));
         reactor.above.flush.set(Some(flush));
         reactor.above.finish.set(Some(finish));
+        reactor.above.close_sockets.set(Some(close_sockets));
     }
     Ok(of(reactor))
 }
@@ -140,6 +149,12 @@ fn ready(reactor: ReactorItem, ready: Ready) {
     } else if let Ok(listener) = handles::get::<Listener>(ready.key) {
         listener::ready(reactor, listener, ready);
     }
+}
+
+fn close_sockets(reactor: ReactorItem) {
+    reactor.pools.all::<Transport>().into_iter().for_each(ending::close);
+    reactor.pools.all::<Listener>().into_iter().for_each(listener::close);
+    reactor.pools.all::<DatagramPort>().into_iter().for_each(datagram::close);
 }
 
 fn flush(_: ReactorItem, thing: Word) {

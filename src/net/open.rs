@@ -16,29 +16,41 @@ const BACKLOG: i32 = 1024;
 
 /// Listens where an endpoint says.
 pub fn listen(reactor: ReactorItem, endpoint: &[u8], protocol: Rc<Protocol>, build: Build) -> Result<Item<Listener>> {
+    listen_with(reactor, endpoint, (None, false), protocol, build)
+}
+
+/// The same; at the address that another listener at the endpoint has got, if there is one. Whether others listen there
+/// as well.
+pub(super) fn listen_with(
+    reactor: ReactorItem,
+    endpoint: &[u8],
+    (at, shared): (Option<Address>, bool),
+    protocol: Rc<Protocol>,
+    build: Build,
+) -> Result<Item<Listener>> {
     let Endpoint { place, options } = endpoint::parse(endpoint, Purpose::Listen)?;
-    let how = how(&options);
-    match place {
-        Place::At(address) => listener::listen(reactor, &address, how, protocol, build),
-        Place::Any { family: Some(Family::V4), port } => listener::listen(reactor, &any_v4(port), how, protocol, build),
+    let mut how = how(&options);
+    how.reuse_port |= shared;
+    let (address, how) = match place {
+        Place::At(address) => (address, how),
+        Place::Any { family: Some(Family::V4), port } => (any_v4(port), how),
         Place::Any { port, family } => {
             let how = How { only_v6: options.only_v6.unwrap_or(family.is_some()), ..how };
             // Both families on one socket; a host without IPv6 has the other alone.
-            let both = any_v6(port);
-            if family.is_none() && !listener::has_family(reactor, Family::V6) {
-                return listener::listen(reactor, &any_v4(port), how, protocol, build);
-            }
-            listener::listen(reactor, &both, how, protocol, build)
+            let v4 = family.is_none() && !listener::has_family(reactor, Family::V6);
+            (if v4 { any_v4(port) } else { any_v6(port) }, how)
         }
         Place::Name { name, .. } => {
             let why = format_args!("{name}: an address to listen at cannot be looked up; * stands for all");
-            Err(Status::ERR_BAD_ENDPOINT.because(why))
+            return Err(Status::ERR_BAD_ENDPOINT.because(why));
         }
         Place::Inherited(which) => {
             let socket = inherited(&which)?;
-            adopt::listener(reactor, socket, protocol, build).inspect_err(|_| inherited::give_back(socket))
+            let adopted = adopt::listener(reactor, socket, protocol, build);
+            return adopted.inspect_err(|_| inherited::give_back(socket));
         }
-    }
+    };
+    listener::listen(reactor, &at.unwrap_or(address), how, protocol, build)
 }
 
 fn inherited(which: &Inherited) -> Result<crate::platform::Socket> {

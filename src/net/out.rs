@@ -17,6 +17,15 @@ const FILE: usize = 1024 * 1024;
 /// A descriptor of the library's own, closed when it is dropped.
 pub struct OwnDescriptor(pub Socket);
 
+impl OwnDescriptor {
+    /// The descriptor, closed by somebody else from here on.
+    pub fn into_socket(self) -> Socket {
+        let socket = self.0;
+        std::mem::forget(self);
+        socket
+    }
+}
+
 impl Drop for OwnDescriptor {
     fn drop(&mut self) {
         platform::close_file(self.0);
@@ -79,6 +88,16 @@ impl Out {
                 Some(Part::Bytes(_)) => self.parts.len() == 1,
                 Some(_) => false,
             }
+    }
+
+    /// Whether a file comes next.
+    pub fn begins_with_file(&self) -> bool {
+        matches!(self.parts.front(), Some(Part::File { .. }))
+    }
+
+    /// Whether a file comes next of which all is sent.
+    pub fn begins_with_done_file(&self) -> bool {
+        matches!(self.parts.front(), Some(Part::File { left: 0, .. }))
     }
 
     /// Adds bytes where there is room for them already.

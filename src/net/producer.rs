@@ -112,7 +112,7 @@ pub(super) fn resume_if_drained(transport: Item<Transport>) {
         (waits <= low).then_some((producer.resume, producer.data.word()))
     });
     if let Some((function, data)) = resume.flatten() {
-        call(transport, function, data);
+        writing::call_writer(transport, || call(transport, function, data));
     }
 }
 

@@ -32,7 +32,14 @@ pub(super) fn read(reactor: ReactorItem, network: Item<Network>, transport: Item
     }
     let mut budget = BUDGET;
     // A filter that found no room for its events has set the flag: the end must not overtake what it still has.
-    while transport.has(flag::READABLE) && !transport.has(STOPS | flag::HELD) {
+    while transport.has(flag::READABLE | flag::LEFT_OVER) && !transport.has(STOPS | flag::HELD) {
+        if transport.has(flag::LEFT_OVER) {
+            hand_over_left(transport);
+            if transport.is_held() {
+                break;
+            }
+            continue;
+        }
         let room = allowed(transport, buffer.len());
         match receive(transport, &mut buffer[..room]) {
             Ok(0) => {
@@ -84,7 +91,7 @@ fn allowed(transport: Item<Transport>, room: usize) -> usize {
     if transport.has(flag::RATED) { super::rate::may_read(transport, room) } else { room }
 }
 
-/// Has the transport read on in the next turn: by a readiness for nothing, which tells it from an edge.
+/// Has the transport go on in the next turn: by a readiness for nothing, which tells it from an edge.
 pub(super) fn again(reactor: ReactorItem, transport: Item<Transport>) {
     if !transport.has(flag::AGAIN) {
         transport.set(flag::AGAIN);
@@ -174,6 +181,26 @@ fn hand_over_pulled(transport: Item<Transport>) {
     }
 }
 
+/// Another protocol: what the one before left over is its own, and comes before what is read next.
+pub(super) fn renew(transport: Item<Transport>) {
+    transport.clear(flag::PULL_FULL);
+    if transport.with_extra(|extra| extra.pulled.len() > extra.pulled_at) == Some(true) {
+        transport.set(flag::LEFT_OVER);
+    }
+    resume_if_possible(transport);
+}
+
+fn hand_over_left(transport: Item<Transport>) {
+    transport.clear(flag::LEFT_OVER);
+    if transport.has(flag::PULL) {
+        return hand_over_pulled(transport);
+    }
+    let left = transport.with_extra(|extra| (std::mem::take(&mut extra.pulled), std::mem::take(&mut extra.pulled_at)));
+    if let Some((pulled, at)) = left.filter(|(pulled, at)| *at < pulled.len()) {
+        transport.deliver(&pulled[at..]);
+    }
+}
+
 /// What was not consumed yet, as it is now; it stays where it is until more comes.
 pub fn peek(transport: Item<Transport>) -> Result<(crate::handles::Word, usize)> {
     transport.check_open()?;
@@ -243,6 +270,8 @@ fn ended(transport: Item<Transport>) {
     let keeps_half = transport.with_protocol(|protocol| protocol.keeps_half()).unwrap_or(false);
     if keeps_half {
         transport.tell(|protocol| protocol.read_connection_lost, events::READ_CONNECTION_LOST);
+        // A reset may have come with the end: no other edge tells of it.
+        super::writing::probe(transport);
     }
     if !keeps_half || transport.has(flag::WRITE_CLOSED) {
         // What was written goes out before: the peer may still be reading.
@@ -265,9 +294,10 @@ pub fn resume(transport: Item<Transport>) -> Result {
     Ok(())
 }
 
-/// Reads what is there, and hands on what a filter has, once nothing stops it any more.
+/// Reads what is there, and hands on what was kept, once nothing stops it any more.
 pub fn resume_if_possible(transport: Item<Transport>) {
-    if transport.has(flag::READABLE | flag::FILTERED) && !transport.has(STOPS | flag::CONNECTING) {
+    let more = flag::READABLE | flag::FILTERED | flag::LEFT_OVER;
+    if transport.has(more) && !transport.has(STOPS | flag::CONNECTING) {
         again(transport.root(), transport);
     }
 }

@@ -65,10 +65,17 @@ pub mod flag {
     pub const PULL_FULL: u32 = 1 << 23;
     /// Its protocol is told by events.
     pub const EVENTS: u32 = 1 << 24;
+    /// It has written its share, and goes on in the next turn. FULL is set, too.
+    pub const WRITES_AGAIN: u32 = 1 << 25;
+    /// What the protocol before did not consume is to be handed over.
+    pub const LEFT_OVER: u32 = 1 << 26;
 }
 
 /// Above so many bytes that wait to be written a producer is paused, unless set.
 pub const HIGH_WATER: u64 = 64 * 1024;
+
+/// Told of the end of a connection and its reason, when all else of it is over.
+pub type Ended = Box<dyn FnOnce(ReactorItem, Word)>;
 
 /// What few connections have.
 #[derive(Default)]
@@ -84,6 +91,8 @@ pub struct Extra {
     pub(super) pulled_at: usize,
     pub(super) rates: Option<Rates>,
     pub(super) connecting: Option<Done>,
+    /// Who looks after it: not the protocol, which may be changed.
+    pub(super) ended: Option<Ended>,
     pub(super) peer: Option<Address>,
     /// Descriptors that came and were not taken.
     pub(super) descriptors: Vec<Socket>,
@@ -222,16 +231,23 @@ pub(super) fn ready(reactor: ReactorItem, transport: Item<Transport>, ready: Rea
     }
     if ready.ended {
         transport.set(flag::PEER_ENDED);
+        if transport.has(flag::READ_CLOSED | flag::LOSING) {
+            writing::probe(transport);
+            if transport.has(flag::LOST) {
+                return;
+            }
+        }
     }
     let network = super::of(reactor);
     let outer = network.current.replace(transport.word());
-    if ready.readiness.writable && transport.has(flag::FULL) {
+    let is_again = ready.readiness.is_empty();
+    let writes_again = transport.has(flag::WRITES_AGAIN);
+    if is_again {
+        transport.clear(flag::AGAIN | flag::WRITES_AGAIN);
+    }
+    if transport.has(flag::FULL) && if writes_again { is_again } else { ready.readiness.writable } {
         transport.clear(flag::FULL);
         writing::flush(transport);
-    }
-    let is_again = ready.readiness.is_empty();
-    if is_again {
-        transport.clear(flag::AGAIN);
     }
     if ready.readiness.readable {
         transport.set(flag::READABLE);
@@ -254,10 +270,10 @@ pub fn set_protocol(transport: Item<Transport>, protocol: Rc<Protocol>, this: Ow
         transport.with_new_extra(|_| ())?;
     }
     let old = replace_protocol(transport, protocol, this);
+    // What waited for the old protocol's appetite comes to the new one.
+    reading::renew(transport);
     let reactor = transport.root();
     reactor.in_scope(transport.scope.get(), || drop(old));
-    // What waited for the old protocol's appetite comes to the new one.
-    reading::resume_if_possible(transport);
     Ok(())
 }
 

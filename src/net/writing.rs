@@ -76,7 +76,7 @@ fn put_empty(transport: Item<Transport>, out: Box<Out>) {
 #[inline(always)]
 pub fn write_quickly(transport: Item<Transport>, data: &[u8]) -> Option<()> {
     const OTHERWISE: u32 = flag::LOST | flag::WRITE_CLOSED | flag::LOSING_WRITE | flag::CONTROLLED;
-    if transport.has(OTHERWISE) || data.len() >= LARGE {
+    if transport.has(OTHERWISE) || data.is_empty() || data.len() >= LARGE {
         return None;
     }
     if let Some(mut out) = transport.out.take() {
@@ -134,6 +134,9 @@ fn write_now(transport: Item<Transport>, data: &[u8]) -> Result {
     let before = out.length();
     let sent = if out.is_empty() {
         retry(|| transport.with_socket(|driver, socket| driver.send(socket, data))).map(|sent| sent as u64)
+    } else if out.begins_with_file() {
+        // Whoever waits for the file is told by the flush.
+        Ok(0)
     } else {
         let send = |out: &mut Out| transport.with_socket(|driver, socket| out.send(driver, socket, data, usize::MAX));
         retry(|| send(&mut out)).map(|sent| if let Sent::Some(sent, _) = sent { sent as u64 } else { 0 })
@@ -146,6 +149,9 @@ fn write_now(transport: Item<Transport>, data: &[u8]) -> Result {
     let of_this = sent.saturating_sub(before.min(sent)) as usize;
     let pushed = if of_this < data.len() { out.push(&data[of_this..]) } else { Ok(()) };
     put_out(transport, out);
+    if sent != 0 {
+        sent_some(transport, sent as usize);
+    }
     match error {
         Some(error) if would_block(&error) => transport.set(flag::FULL),
         // The end is told later; what was written is lost with the rest.
@@ -243,7 +249,8 @@ pub(super) fn flush(transport: Item<Transport>) {
             break None;
         }
         let most = if transport.has(flag::RATED) { super::rate::may_write(transport, budget) } else { budget };
-        if most == 0 {
+        // A file of which nothing is left needs no allowance to be done.
+        if most == 0 && !out.begins_with_done_file() {
             break None;
         }
         match transport.with_socket(|driver, socket| out.send(driver, socket, &[], most)) {
@@ -265,10 +272,13 @@ pub(super) fn flush(transport: Item<Transport>) {
     put_out(transport, out);
     match stopped {
         Some(error) => failed(transport, &error),
-        None if left && budget == 0 => note_written(transport),
+        None if left && budget == 0 => write_again(transport),
         None => {}
     }
-    told.into_iter().for_each(|(deferred, whole)| file_sent(transport, deferred, whole));
+    if !told.is_empty() {
+        let tell = || told.into_iter().for_each(|(deferred, whole)| file_sent(transport, deferred, whole));
+        call_writer(transport, tell);
+    }
     if !transport.has(flag::LOST) {
         drained(transport);
     }
@@ -281,6 +291,46 @@ fn failed(transport: Item<Transport>, error: &io::Error) {
         try_again_later(transport);
     } else {
         ending::lost_by(transport, error);
+    }
+}
+
+/// Looks whether a connection that is not read any more can still be written to: a peer that is gone shows in no other
+/// way while nothing waits.
+pub(super) fn probe(transport: Item<Transport>) {
+    if transport.has(flag::LOST | flag::WRITE_CLOSED) {
+        return;
+    }
+    match retry(|| transport.with_socket(|driver, socket| driver.send(socket, &[]))) {
+        // A Unix socket knows of resets; this peer has closed, with nothing left to be said.
+        Err(why)
+            if transport.has(flag::UNIX) && why.kind() == io::ErrorKind::BrokenPipe && buffered(transport) == 0 =>
+        {
+            ending::lost(transport, Status::CONNECTION_DONE);
+        }
+        Err(why) if !would_block(&why) && !is_short_of_room(&why) => ending::lost_by(transport, &why),
+        _ => {}
+    }
+}
+
+/// It has had its share: it goes on in the next turn, also if the system has room.
+fn write_again(transport: Item<Transport>) {
+    transport.set(flag::FULL | flag::WRITES_AGAIN);
+    super::reading::again(transport.root(), transport);
+}
+
+/// Calls who may write more now that something was sent. That goes out in the next turn: whoever always has more would
+/// hold up the others for as long as the peer reads as fast.
+pub(super) fn call_writer(transport: Item<Transport>, call: impl FnOnce()) {
+    let was_full = transport.has(flag::FULL);
+    transport.set(flag::FULL);
+    call();
+    if was_full || transport.has(flag::LOST) {
+        return;
+    }
+    if buffered(transport) == 0 {
+        transport.clear(flag::FULL);
+    } else {
+        write_again(transport);
     }
 }
 
@@ -318,12 +368,15 @@ fn file_sent(transport: Item<Transport>, deferred: Word, whole: bool) {
     let Ok(deferred) = handles::get::<Deferred>(deferred) else { return };
     let reactor = transport.root();
     let _out = reactor.call_out();
-    if whole {
-        let _ = chain::callback(deferred, Owned::default());
-    } else {
-        let why = Status::ERR_TRUNCATED.because("the file ended before all that was asked for was sent");
-        let _ = chain::errback(deferred, failure::of_status(reactor, why));
-    }
+    // The Deferred may be another's: it cannot end the scope of the connection meanwhile.
+    reactor.in_scope(transport.scope.get(), || {
+        if whole {
+            let _ = chain::callback(deferred, Owned::default());
+        } else {
+            let why = Status::ERR_TRUNCATED.because("the file ended before all that was asked for was sent");
+            let _ = chain::errback(deferred, failure::of_status(reactor, why));
+        }
+    });
 }
 
 /// After as much was sent as could be: who waits for room is told, and what was to happen after the last byte happens.

@@ -4,15 +4,24 @@ use super::Socket;
 use super::sockets::checked;
 #[cfg(target_os = "linux")]
 use super::sockets::set_number;
-use socket2::SockAddr;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// The name of a socket, as the system has it.
+/// The name of a socket.
 pub enum Name<'a> {
     /// An IP address with its port.
     Ip(SocketAddr),
     /// A Unix socket: a path, or after a zero byte an abstract name; nothing for one without a name.
+    Unix(&'a [u8]),
+}
+
+/// Where a datagram goes.
+#[derive(Clone, Copy)]
+pub enum To<'a> {
+    /// An IP address with its port.
+    Ip(&'a SocketAddr),
+    /// A Unix socket, as [`Name`] has it.
     Unix(&'a [u8]),
 }
 
@@ -29,13 +38,14 @@ pub struct Datagram<'a> {
 }
 
 /// A datagram to be sent.
+#[derive(Clone, Copy)]
 pub struct Message<'a> {
     /// Its bytes.
     pub data: &'a [u8],
     /// It goes as several of this size; 0: as one.
     pub segment: usize,
     /// Where it goes; None: to whom the socket is connected to.
-    pub to: Option<SockAddr>,
+    pub to: Option<To<'a>>,
 }
 
 /// Many datagrams of one peer in one call, where the kernel can.
@@ -86,7 +96,8 @@ impl Slot {
             length,
             truncated: header.msg_flags & libc::MSG_TRUNC != 0,
             segment: segment_size(header),
-            peer: read_name(&self.name, header.msg_namelen as usize),
+            // SAFETY: the kernel has written so much of it, over zeroes.
+            peer: unsafe { read_name(&self.name, header.msg_namelen as usize) },
         }
     }
 }
@@ -96,32 +107,78 @@ fn empty_header() -> libc::msghdr {
     unsafe { std::mem::zeroed() }
 }
 
-fn read_name(name: &libc::sockaddr_storage, length: usize) -> Name<'_> {
-    let place = std::ptr::from_ref(name);
-    match libc::c_int::from(name.ss_family) {
-        libc::AF_INET if length >= size_of::<libc::sockaddr_in>() => {
-            // SAFETY: the family says what it is, and a sockaddr_storage is large enough and aligned for it.
-            let name = unsafe { &*place.cast::<libc::sockaddr_in>() };
-            let address = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
-            Name::Ip((address, u16::from_be(name.sin_port)).into())
+/// What the system has written.
+///
+/// # Safety
+/// The family is there, and as many bytes as `length` says.
+#[inline(always)]
+unsafe fn read_name<'a>(name: *const libc::sockaddr_storage, length: usize) -> Name<'a> {
+    // SAFETY: by the caller's promise. A family says what the bytes are, and a sockaddr_storage is aligned for any.
+    unsafe {
+        match libc::c_int::from((*name).ss_family) {
+            libc::AF_INET if length >= size_of::<libc::sockaddr_in>() => {
+                let name = &*name.cast::<libc::sockaddr_in>();
+                let address = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+                Name::Ip((address, u16::from_be(name.sin_port)).into())
+            }
+            libc::AF_INET6 if length >= size_of::<libc::sockaddr_in6>() => {
+                let name = &*name.cast::<libc::sockaddr_in6>();
+                let (address, port) = (Ipv6Addr::from(name.sin6_addr.s6_addr), u16::from_be(name.sin6_port));
+                Name::Ip(SocketAddrV6::new(address, port, name.sin6_flowinfo, name.sin6_scope_id).into())
+            }
+            libc::AF_UNIX => {
+                let length = length.min(size_of::<libc::sockaddr_un>()).saturating_sub(PATH);
+                let bytes = std::slice::from_raw_parts(name.cast::<u8>().add(PATH), length);
+                let is_path = bytes.first().is_some_and(|first| *first != 0);
+                // A path may come with the zero byte that ends it.
+                let end = bytes.iter().position(|byte| *byte == 0).filter(|_| is_path);
+                Name::Unix(&bytes[..end.unwrap_or(length)])
+            }
+            _ => Name::Unix(&[]),
         }
-        libc::AF_INET6 if length >= size_of::<libc::sockaddr_in6>() => {
-            // SAFETY: as above.
-            let name = unsafe { &*place.cast::<libc::sockaddr_in6>() };
-            let (address, port) = (Ipv6Addr::from(name.sin6_addr.s6_addr), u16::from_be(name.sin6_port));
-            Name::Ip(SocketAddrV6::new(address, port, name.sin6_flowinfo, name.sin6_scope_id).into())
+    }
+}
+
+/// Where the name of a Unix socket begins.
+const PATH: usize = std::mem::offset_of!(libc::sockaddr_un, sun_path);
+
+type Storage = MaybeUninit<libc::sockaddr_storage>;
+
+/// Writes a name as the system takes it; returns how long it is.
+#[inline]
+fn write_name(name: &To, place: &mut Storage) -> libc::socklen_t {
+    // SAFETY: a sockaddr_storage has room for each of these and is aligned for it; zeroes are a value of theirs.
+    unsafe {
+        match name {
+            To::Ip(SocketAddr::V4(address)) => {
+                let place = place.as_mut_ptr().cast::<libc::sockaddr_in>();
+                place.write(std::mem::zeroed());
+                (*place).sin_family = libc::AF_INET as _;
+                (*place).sin_port = address.port().to_be();
+                (*place).sin_addr.s_addr = u32::from(*address.ip()).to_be();
+                size_of::<libc::sockaddr_in>() as libc::socklen_t
+            }
+            To::Ip(SocketAddr::V6(address)) => {
+                let place = place.as_mut_ptr().cast::<libc::sockaddr_in6>();
+                place.write(std::mem::zeroed());
+                (*place).sin6_family = libc::AF_INET6 as _;
+                (*place).sin6_port = address.port().to_be();
+                (*place).sin6_addr.s6_addr = address.ip().octets();
+                (*place).sin6_flowinfo = address.flowinfo();
+                (*place).sin6_scope_id = address.scope_id();
+                size_of::<libc::sockaddr_in6>() as libc::socklen_t
+            }
+            To::Unix(name) => {
+                let place = place.as_mut_ptr().cast::<libc::sockaddr_un>();
+                place.write(std::mem::zeroed());
+                (*place).sun_family = libc::AF_UNIX as _;
+                let length = name.len().min(size_of::<libc::sockaddr_un>() - PATH);
+                place.cast::<u8>().add(PATH).copy_from_nonoverlapping(name.as_ptr(), length);
+                // A path is ended by a zero byte, if there is room for that.
+                let ends = name.first().is_some_and(|first| *first != 0);
+                (PATH + length + usize::from(ends)).min(size_of::<libc::sockaddr_un>()) as libc::socklen_t
+            }
         }
-        libc::AF_UNIX => {
-            let start = std::mem::offset_of!(libc::sockaddr_un, sun_path);
-            let length = length.min(size_of::<libc::sockaddr_un>()).saturating_sub(start);
-            // SAFETY: within the storage, all of whose bytes were written.
-            let bytes = unsafe { std::slice::from_raw_parts(place.cast::<u8>().add(start), length) };
-            let is_path = bytes.first().is_some_and(|first| *first != 0);
-            // A path may come with the zero byte that ends it.
-            let end = bytes.iter().position(|byte| *byte == 0).filter(|_| is_path);
-            Name::Unix(&bytes[..end.unwrap_or(length)])
-        }
-        _ => Name::Unix(&[]),
     }
 }
 
@@ -145,7 +202,26 @@ fn segment_size(_: &libc::msghdr) -> usize {
     0
 }
 
+/// Receives a datagram of a socket that does not receive several as one.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[inline(always)]
+pub fn receive_datagram<R>(socket: Socket, buffer: &mut [u8], read: impl FnOnce(Datagram) -> R) -> io::Result<R> {
+    let mut name = Storage::uninit();
+    let mut name_length = size_of_val(&name) as libc::socklen_t;
+    let (place, room) = (buffer.as_mut_ptr().cast(), buffer.len());
+    // A name that is not written has no family. With MSG_TRUNC the whole length is told.
+    // SAFETY: name and buffer live for the call, and are as long as is said.
+    let length = checked(unsafe {
+        (*name.as_mut_ptr()).ss_family = 0;
+        libc::recvfrom(socket, place, room, libc::MSG_TRUNC, name.as_mut_ptr().cast(), &mut name_length)
+    })?;
+    // SAFETY: the system has written the name.
+    let peer = unsafe { read_name(name.as_ptr(), name_length as usize) };
+    Ok(read(Datagram { length: length.min(room), truncated: length > room, segment: 0, peer }))
+}
+
 /// Receives a datagram.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub fn receive_datagram<R>(socket: Socket, buffer: &mut [u8], read: impl FnOnce(Datagram) -> R) -> io::Result<R> {
     let mut slot = Slot::new();
     let mut header = empty_header();
@@ -238,43 +314,45 @@ fn knows_segments(_: Socket) -> bool {
 }
 
 /// Sends a datagram.
+#[inline]
 pub fn send_datagram(socket: Socket, message: &Message) -> io::Result<()> {
     let (data, length) = (message.data.as_ptr().cast(), message.data.len());
     if message.segment != 0 {
         return send_segments(socket, message);
     }
-    let sent = match &message.to {
-        // SAFETY: data and address live for the call.
-        Some(to) => unsafe { libc::sendto(socket, data, length, libc::MSG_NOSIGNAL, to.as_ptr().cast(), to.len()) },
-        // SAFETY: the data lives for the call.
-        None => unsafe { libc::send(socket, data, length, libc::MSG_NOSIGNAL) },
+    let mut name = Storage::uninit();
+    let (place, name_length) = match &message.to {
+        Some(to) => (name.as_mut_ptr().cast_const().cast(), write_name(to, &mut name)),
+        None => (std::ptr::null(), 0),
     };
-    checked(sent).map(drop)
+    // SAFETY: data and name live for the call, and are as long as is said.
+    checked(unsafe { libc::sendto(socket, data, length, libc::MSG_NOSIGNAL, place, name_length) }).map(drop)
 }
 
 fn send_segments(socket: Socket, message: &Message) -> io::Result<()> {
     let mut part = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-    let mut control = Control([0; 64]);
+    let (mut control, mut name) = (Control([0; 64]), Storage::uninit());
     let mut header = empty_header();
-    address(socket, &mut header, message, &mut part, &mut control)?;
+    address(socket, &mut header, message, &mut part, &mut control, &mut name)?;
     // SAFETY: the header points to memory that lives for the call and is not written.
     checked(unsafe { libc::sendmsg(socket, &header, libc::MSG_NOSIGNAL) }).map(drop)
 }
 
-/// Has a header point to a message, by way of `part` and `control`.
+/// Has a header point to a message, by way of the others.
 fn address(
     socket: Socket,
     header: &mut libc::msghdr,
     message: &Message,
     part: &mut libc::iovec,
     control: &mut Control,
+    name: &mut Storage,
 ) -> io::Result<()> {
     *part = libc::iovec { iov_base: message.data.as_ptr().cast_mut().cast(), iov_len: message.data.len() };
     header.msg_iov = part;
     header.msg_iovlen = 1;
     if let Some(to) = &message.to {
-        header.msg_name = to.as_ptr().cast_mut().cast();
-        header.msg_namelen = to.len();
+        header.msg_namelen = write_name(to, name);
+        header.msg_name = name.as_mut_ptr().cast();
     }
     if message.segment != 0 {
         if !knows_segments(socket) {
@@ -316,9 +394,11 @@ pub fn send_datagrams(socket: Socket, messages: &[Message]) -> io::Result<usize>
     let count = messages.len().min(SENT_AT_ONCE);
     let part = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
     let (mut parts, mut controls) = ([part; SENT_AT_ONCE], [Control([0; 64]); SENT_AT_ONCE]);
+    let mut names = [const { Storage::uninit() }; SENT_AT_ONCE];
     let mut headers = [libc::mmsghdr { msg_hdr: empty_header(), msg_len: 0 }; SENT_AT_ONCE];
     for (place, message) in messages[..count].iter().enumerate() {
-        address(socket, &mut headers[place].msg_hdr, message, &mut parts[place], &mut controls[place])?;
+        let (part, control) = (&mut parts[place], &mut controls[place]);
+        address(socket, &mut headers[place].msg_hdr, message, part, control, &mut names[place])?;
     }
     // SAFETY: the first `count` headers point to memory that lives for the call and is not written.
     let sent = unsafe { libc::sendmmsg(socket, headers.as_mut_ptr(), count as _, libc::MSG_NOSIGNAL as _) };

@@ -15,6 +15,15 @@ pub enum Name<'a> {
     Unix(&'a [u8]),
 }
 
+/// Where a datagram goes.
+#[derive(Clone, Copy)]
+pub enum To<'a> {
+    /// An IP address with its port.
+    Ip(&'a SocketAddr),
+    /// A Unix socket, as [`Name`] has it.
+    Unix(&'a [u8]),
+}
+
 /// A received datagram: what of the buffer it fills, and who sent it.
 pub struct Datagram<'a> {
     /// How much of the buffer it fills.
@@ -28,13 +37,14 @@ pub struct Datagram<'a> {
 }
 
 /// A datagram to be sent.
+#[derive(Clone, Copy)]
 pub struct Message<'a> {
     /// Its bytes.
     pub data: &'a [u8],
     /// It goes as several of this size; 0: as one.
     pub segment: usize,
     /// Where it goes; None: to whom the socket is connected to.
-    pub to: Option<SockAddr>,
+    pub to: Option<To<'a>>,
 }
 
 /// Windows receives each on its own.
@@ -76,8 +86,9 @@ pub fn send_datagram(socket: Socket, message: &Message) -> io::Result<()> {
         return Err(io::ErrorKind::Unsupported.into());
     }
     let socket = borrowed_socket(socket);
-    let sent = match &message.to {
-        Some(to) => socket.send_to(message.data, to),
+    let sent = match message.to {
+        Some(To::Ip(to)) => socket.send_to(message.data, &SockAddr::from(*to)),
+        Some(To::Unix(_)) => Err(io::ErrorKind::Unsupported.into()),
         None => socket.send(message.data),
     };
     sent.map(drop).map_err(refused)

@@ -7,7 +7,9 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 18] = [
+const ENDED: [Kind; 20] = [
+    Kind::ReconnectingClient,
+    Kind::ConnectionPool,
     Kind::Listener,
     Kind::DatagramPort,
     Kind::Transport,
@@ -109,6 +111,7 @@ fn wipe(reactor: &Reactor) {
     reactor.above.ready.set(None);
     reactor.above.flush.set(None);
     reactor.above.finish.set(None);
+    reactor.above.close_sockets.set(None);
     reactor.above.on_panic.set(None);
     reactor.state.set(State::Idle);
 }

@@ -35,6 +35,8 @@ pub const DATAGRAM_FAILED: i32 = 14;
 pub const DATAGRAMS_DRAINED: i32 = 15;
 /// `LARIAT_EVENT_DATAGRAM_PORT_STOPPED`
 pub const DATAGRAM_PORT_STOPPED: i32 = 16;
+/// `LARIAT_EVENT_ATTEMPT_FAILED`
+pub const ATTEMPT_FAILED: i32 = 17;
 
 /// One event. What it owns lives until the next one is asked for.
 #[derive(Default)]

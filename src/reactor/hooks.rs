@@ -22,6 +22,20 @@ pub struct Hooks {
     pub unhandled: Option<Hook<UnhandledFn>>,
 }
 
+impl Hooks {
+    /// The same hooks for another reactor; their user data stays with these.
+    pub fn borrowed(&self) -> Hooks {
+        fn borrowed<F: Copy>(hook: Option<&Hook<F>>) -> Option<Hook<F>> {
+            hook.map(|Hook(function, data)| Hook(*function, Owned::new(data.word(), None)))
+        }
+        Hooks {
+            log: borrowed(self.log.as_ref()),
+            slow: borrowed(self.slow.as_ref()),
+            unhandled: borrowed(self.unhandled.as_ref()),
+        }
+    }
+}
+
 fn copy<F: Copy>(hook: Option<&Hook<F>>) -> Option<(F, Word)> {
     hook.and_then(|hook| Some((hook.0?, hook.1.word())))
 }
@@ -72,6 +86,9 @@ pub fn panicked(reactor: ReactorItem, text: &str) {
         drop(reactor.threads.close());
         if let Some(on_panic) = reactor.above.on_panic.get() {
             on_panic(reactor);
+        }
+        if let Some(close_sockets) = reactor.above.close_sockets.get() {
+            close_sockets(reactor);
         }
         if let Ok(mut driver) = reactor.driver.try_borrow_mut() {
             driver.take();

@@ -92,6 +92,8 @@ pub struct Above {
     pub ready: Cell<Option<fn(ReactorItem, Ready)>>,
     /// Sends what was written to the thing with this handle.
     pub flush: Cell<Option<fn(ReactorItem, Word)>>,
+    /// Closes all sockets: the reactor has panicked, and nothing of it will be told any more.
+    pub close_sockets: Cell<Option<fn(ReactorItem)>>,
     /// Delivers the end of the thing with this handle.
     pub finish: Cell<Option<fn(ReactorItem, Word)>>,
 }

@@ -310,3 +310,15 @@ TEST(f18_waits_of_a_blocking_call_from_a_thread) {
     turn(reactor);
     reactor_done(reactor);
 }
+
+/* Not looked at before it is known to be there. */
+TEST(f18_a_protocol_that_is_not_there) {
+    lariat_reactor *reactor = manual_reactor();
+    token *data = token_new("data");
+    CHECK_NULL(lariat_reactor_listen(reactor, "tcp://127.0.0.1:0", NULL, NULL, NULL), LARIAT_ERR_INVALID_ARGUMENT);
+    CHECK_NULL(lariat_reactor_listen_full(reactor, "tcp://127.0.0.1:0", NULL, NULL, data, token_free), LARIAT_ERR_INVALID_ARGUMENT);
+    CHECK(!token_alive(data));
+    CHECK_NULL(lariat_reactor_adopt_listener(reactor, 0, NULL, NULL, NULL), LARIAT_ERR_INVALID_ARGUMENT);
+    CHECK_NULL(lariat_reactor_connect(reactor, "tcp://127.0.0.1:1", NULL, NULL), LARIAT_ERR_INVALID_ARGUMENT);
+    reactor_done(reactor);
+}

@@ -104,7 +104,7 @@ def compile_one(variant, source):
     folder.mkdir(parents=True, exist_ok=True)
     is_plugin = source.name.startswith("plugin_")
     program = folder / (source.stem + (".so" if is_plugin else variant.suffix))
-    headers = [*ROOT.glob("tests/*/*.h"), ROOT / "include/lariat.h", Path(__file__)]
+    headers = [*ROOT.glob("tests/*/*.h"), *ROOT.glob("examples/*.h"), ROOT / "include/lariat.h", Path(__file__)]
     if is_fresh(program, [source, *headers]):
         return program
     is_cxx = source.suffix in (".cc", ".cpp")

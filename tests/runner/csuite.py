@@ -88,4 +88,6 @@ def examples(report, options):
     programs = {source: project.TARGET / "examples" / source.stem for source in build.sources("examples")}
     check_examples(report, options, variant, programs)
     output = build.run(["make", "-s", "demo", *tools], "make demo")
-    report.check("C", "make demo", "" if "The result is: 12\n" in output else f"no result in:\n{output}")
+    wanted = ["The result is: 12\n", "ann: hello bob\n", "bob: hello ann\n"]
+    missing = [line for line in wanted if line not in output]
+    report.check("C", "make demo", f"no {missing[0]!r} in:\n{output}" if missing else "")
