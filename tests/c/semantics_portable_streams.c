@@ -1,5 +1,5 @@
-/* Connections and datagram ports (SEMANTICS 22, 24, 26, 27, 28, 31, 32) with lariat at both ends and nothing of Unix: these cases also
- * run on Windows and on other processors. */
+/* Connections (SEMANTICS 22, 24, 26, 27, 28) with lariat at both ends and nothing of Unix: these cases also run on Windows and on other
+ * processors. */
 #include "sides.h"
 
 /* ---- a client and its server, in one reactor --------------------------------------------------------------------------------------- */
@@ -191,7 +191,7 @@ TEST(s26_one_that_does_not_read_holds_up_who_writes) {
     free(out);
 }
 
-/* ---- 24, 27: how they end ------------------------------------------------------------------------------------------------------------- */
+/* ---- 24, 27: how they end ----------------------------------------------------------------------------------------------------------- */
 
 TEST(s24_half_close_leaves_the_other_way_open) {
     pair two = {.near = {.is_noted = 1}, .far = {.is_noted = 1}};
@@ -241,7 +241,7 @@ TEST(s27_the_reactors_end_is_theirs) {
     side_over(&two.far, LARIAT_ERR_CLOSED);
 }
 
-/* ---- 28: connecting ------------------------------------------------------------------------------------------------------------------- */
+/* ---- 28: connecting ----------------------------------------------------------------------------------------------------------------- */
 
 TEST(s28_connect_is_refused_where_nobody_listens) {
     lariat_reactor *reactor = real_reactor();
@@ -291,7 +291,7 @@ TEST(s28_unix_sockets_say_whether_they_are_there) {
     reactor_done(reactor);
 }
 
-/* ---- time-outs, by a clock that only the case moves ------------------------------------------------------------------------------------- */
+/* ---- time-outs, by a clock that only the case moves --------------------------------------------------------------------------------- */
 
 TEST(s27_an_idle_connection_times_out) {
     pair two = {0};
@@ -325,151 +325,4 @@ TEST(s28_connect_times_out) {
     bytes_free(&two.far.got);
     stop_listening(two.reactor, two.listener);
     reactor_done(two.reactor);
-}
-
-/* ---- 31, 32: datagrams -------------------------------------------------------------------------------------------------------------------- */
-
-typedef struct post {
-    const char *name;
-    int echoes, stopped, count;
-    size_t last;
-    lariat_address peer;
-} post;
-
-static void post_received(lariat_datagram_port *port, const uint8_t *data, size_t len, const lariat_address *peer, void *self) {
-    post *own = self;
-    own->count++;
-    own->last = len;
-    own->peer = *peer;
-    if (len <= 40) note("%s<%.*s", own->name, (int)len, (const char *)data);
-    if (own->echoes) CHECK_OK(lariat_datagram_port_send_to(port, data, len, peer));
-}
-
-static void post_failed(lariat_datagram_port *port, const lariat_failure *reason, const lariat_address *peer, void *self) {
-    (void)port, (void)peer;
-    note("%s!%s", ((post *)self)->name, failure_label(reason));
-}
-
-static void post_stopped(lariat_datagram_port *port, const lariat_failure *reason, void *self) {
-    (void)port, (void)reason;
-    ((post *)self)->stopped++;
-}
-
-static lariat_datagram_port *post_open(lariat_reactor *reactor, const char *endpoint, post *own) {
-    lariat_datagram_protocol protocol;
-    CHECK_OK(lariat_datagram_protocol_init(&protocol, sizeof protocol));
-    protocol.datagram_received = post_received;
-    protocol.datagram_failed = post_failed;
-    protocol.stopped = post_stopped;
-    lariat_datagram_port *port = lariat_reactor_listen_datagram(reactor, endpoint, &protocol, own);
-    if (!port) test_fail(__FILE__, __LINE__, "no port at %s: %s", endpoint, lariat_last_error_message());
-    return port;
-}
-
-static lariat_address post_address(lariat_datagram_port *port) {
-    char text[80];
-    lariat_address address;
-    CHECK_OK(lariat_datagram_port_address(port, text, sizeof text, NULL));
-    CHECK_OK(lariat_address_init(&address, sizeof address));
-    CHECK_OK(lariat_address_parse(&address, strstr(text, "://") ? strstr(text, "://") + 3 : text));
-    return address;
-}
-
-static void post_close(lariat_reactor *reactor, lariat_datagram_port *port, post *own) {
-    let_go(lariat_datagram_port_stop(port));
-    until(reactor, own->stopped == 1);
-}
-
-TEST(s32_datagrams_are_echoed_whole) {
-    static uint8_t data[9000];
-    lariat_reactor *reactor = real_reactor();
-    post near = {.name = "near"}, far = {.name = "far", .echoes = 1};
-    lariat_datagram_port *one = post_open(reactor, "udp://127.0.0.1:0", &near);
-    lariat_datagram_port *other = post_open(reactor, "udp://127.0.0.1:0", &far);
-    lariat_address to = post_address(other);
-    CHECK_OK(lariat_datagram_port_send_to(one, (const uint8_t *)"hello", 5, &to));
-    until(reactor, near.count == 1);
-    CHECK_OK(lariat_datagram_port_send_to(one, NULL, 0, &to));
-    until(reactor, near.count == 2);
-    CHECK_NOTES("far<hello near<hello far< near<");
-    CHECK_INT(near.peer.port, to.port);
-    CHECK_OK(lariat_datagram_port_send_to(one, data, sizeof data, &to));
-    until(reactor, near.count == 3);
-    CHECK_INT(near.last, sizeof data);
-    CHECK_INT(far.last, sizeof data);
-    post_close(reactor, one, &near);
-    post_close(reactor, other, &far);
-    reactor_done(reactor);
-}
-
-TEST(s32_datagrams_again_and_again) {
-    lariat_reactor *reactor = real_reactor();
-    post near = {.name = "near"}, far = {.name = "far", .echoes = 1};
-    lariat_datagram_port *one = post_open(reactor, "udp://127.0.0.1:0", &near);
-    lariat_datagram_port *other = post_open(reactor, "udp://127.0.0.1:0", &far);
-    lariat_address to = post_address(other);
-    int rounds = (int)many(500);
-    for (int i = 1; i <= rounds; i++) {
-        CHECK_OK(lariat_datagram_port_send_to(one, (const uint8_t *)"x", 1, &to));
-        until(reactor, near.count == i);
-        notes_clear();
-    }
-    /* Many at once. */
-    for (int i = 0; i < 50; i++) CHECK_OK(lariat_datagram_port_send_to(one, (const uint8_t *)"y", 1, &to));
-    until(reactor, near.count == rounds + 50);
-    notes_clear();
-    post_close(reactor, one, &near);
-    post_close(reactor, other, &far);
-    reactor_done(reactor);
-}
-
-TEST(s32_one_that_is_too_long_is_refused) {
-    static uint8_t data[65508];
-    lariat_reactor *reactor = real_reactor();
-    post own = {.name = "own"};
-    lariat_datagram_port *port = post_open(reactor, "udp://127.0.0.1:0", &own);
-    lariat_address to = post_address(port);
-    CHECK_STATUS(lariat_datagram_port_send_to(port, data, sizeof data, &to), LARIAT_ERR_TOO_LONG);
-    CHECK_OK(lariat_datagram_port_send_to(port, (const uint8_t *)"on", 2, &to));
-    until(reactor, own.count == 1);
-    CHECK_NOTES("own<on");
-    post_close(reactor, port, &own);
-    reactor_done(reactor);
-}
-
-TEST(s31_a_port_lives_on_when_nobody_was_there) {
-    lariat_reactor *reactor = real_reactor();
-    post own = {.name = "own"}, gone = {.name = "gone"};
-    lariat_datagram_port *port = post_open(reactor, "udp://127.0.0.1:0", &own);
-    lariat_datagram_port *other = post_open(reactor, "udp://127.0.0.1:0", &gone);
-    lariat_address nobody = post_address(other), to = post_address(port);
-    post_close(reactor, other, &gone);
-    for (int i = 0; i < 3; i++) {
-        CHECK_OK(lariat_datagram_port_send_to(port, (const uint8_t *)"lost", 4, &nobody));
-        turns(reactor, 5);
-    }
-    CHECK_OK(lariat_datagram_port_send_to(port, (const uint8_t *)"on", 2, &to));
-    until(reactor, own.count == 1);
-    CHECK_NOTES("own<on");
-    post_close(reactor, port, &own);
-    reactor_done(reactor);
-}
-
-TEST(s31_a_connected_port_hears_that_nobody_is_there) {
-    char text[80];
-    lariat_reactor *reactor = real_reactor();
-    post own = {.name = "own"}, gone = {.name = "gone"};
-    lariat_datagram_port *port = post_open(reactor, "udp://127.0.0.1:0", &own);
-    lariat_datagram_port *other = post_open(reactor, "udp://127.0.0.1:0", &gone);
-    CHECK_OK(lariat_datagram_port_address(other, text, sizeof text, NULL));
-    CHECK_OK(lariat_datagram_port_connect(port, text));
-    CHECK_OK(lariat_datagram_port_send(port, (const uint8_t *)"hello", 5));
-    until(reactor, gone.count == 1);
-    CHECK_NOTES("gone<hello");
-    post_close(reactor, other, &gone);
-    CHECK_OK(lariat_datagram_port_send(port, (const uint8_t *)"lost", 4));
-    until(reactor, noted("own!"));
-    CHECK_NOTES("own!CONNECTION_REFUSED");
-    post_close(reactor, port, &own);
-    reactor_done(reactor);
 }
