@@ -6,6 +6,17 @@
 #include <sched.h>
 #include <time.h>
 
+/* wine is no Windows where a connection is reset or a datagram refused: what polls a socket takes the error away, so that no call on the
+ * socket finds it, and a datagram socket is not polled again after it. */
+#ifdef _WIN32
+/* windows.h makes macros of too many names. */
+__declspec(dllimport) void *__stdcall GetModuleHandleA(const char *name);
+__declspec(dllimport) void *__stdcall GetProcAddress(void *module, const char *name);
+static inline int under_wine(void) { return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL; }
+#else
+static inline int under_wine(void) { return 0; }
+#endif
+
 /* ---- turning until it is so ---------------------------------------------------------------------------------------------------- */
 
 static inline double seconds_now(void) {
