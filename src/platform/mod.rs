@@ -10,6 +10,8 @@ mod datagrams;
 #[cfg(unix)]
 pub use datagrams::*;
 #[cfg(unix)]
+pub mod descriptors;
+#[cfg(unix)]
 mod sockets;
 #[cfg(unix)]
 pub use sockets::*;
@@ -25,6 +27,9 @@ pub use windows::*;
 mod windows_datagrams;
 #[cfg(windows)]
 pub use windows_datagrams::*;
+#[cfg(windows)]
+#[path = "windows_descriptors.rs"]
+pub mod descriptors;
 #[cfg(windows)]
 mod windows_sockets;
 #[cfg(windows)]
