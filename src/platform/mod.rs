@@ -16,6 +16,8 @@ mod sockets;
 #[cfg(unix)]
 pub use sockets::*;
 #[cfg(unix)]
+pub mod terminals;
+#[cfg(unix)]
 mod unix;
 #[cfg(unix)]
 pub use unix::*;
@@ -30,6 +32,9 @@ pub use windows_datagrams::*;
 #[cfg(windows)]
 #[path = "windows_descriptors.rs"]
 pub mod descriptors;
+#[cfg(windows)]
+#[path = "windows_terminals.rs"]
+pub mod terminals;
 #[cfg(windows)]
 mod windows_sockets;
 #[cfg(windows)]

@@ -112,6 +112,7 @@ fn wipe(reactor: &Reactor) {
     reactor.above.flush.set(None);
     reactor.above.finish.set(None);
     reactor.above.close_sockets.set(None);
+    reactor.above.stopped.set(None);
     reactor.above.on_panic.set(None);
     reactor.state.set(State::Idle);
 }

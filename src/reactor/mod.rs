@@ -94,6 +94,8 @@ pub struct Above {
     pub flush: Cell<Option<fn(ReactorItem, Word)>>,
     /// Closes all sockets: the reactor has panicked, and nothing of it will be told any more.
     pub close_sockets: Cell<Option<fn(ReactorItem)>>,
+    /// The reactor was stopped, or crashed.
+    pub stopped: Cell<Option<fn(ReactorItem)>>,
     /// Delivers the end of the thing with this handle.
     pub finish: Cell<Option<fn(ReactorItem, Word)>>,
 }
