@@ -10,6 +10,10 @@ mod datagrams;
 #[cfg(unix)]
 pub use datagrams::*;
 #[cfg(unix)]
+mod files;
+#[cfg(unix)]
+pub use files::*;
+#[cfg(unix)]
 mod sockets;
 #[cfg(unix)]
 pub use sockets::*;
@@ -25,6 +29,10 @@ pub use windows::*;
 mod windows_datagrams;
 #[cfg(windows)]
 pub use windows_datagrams::*;
+#[cfg(windows)]
+mod windows_files;
+#[cfg(windows)]
+pub use windows_files::*;
 #[cfg(windows)]
 mod windows_sockets;
 #[cfg(windows)]

@@ -359,4 +359,12 @@ impl Reactor {
     pub fn check_open(&self) -> Result {
         if self.state.get() == State::Closing { Err(Status::ERR_CLOSED) } else { Ok(()) }
     }
+
+    /// Refuses what only a reactor of the system can have.
+    pub fn check_system(&self, what: &str) -> Result {
+        if self.is_simulated() {
+            return Err(Status::ERR_NOT_SUPPORTED.because(format_args!("a simulated reactor has no {what}")));
+        }
+        self.check_open()
+    }
 }
