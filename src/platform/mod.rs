@@ -12,6 +12,10 @@ pub use datagrams::*;
 #[cfg(unix)]
 pub mod descriptors;
 #[cfg(unix)]
+mod files;
+#[cfg(unix)]
+pub use files::*;
+#[cfg(unix)]
 mod sockets;
 #[cfg(unix)]
 pub use sockets::*;
@@ -35,6 +39,10 @@ pub mod descriptors;
 #[cfg(windows)]
 #[path = "windows_terminals.rs"]
 pub mod terminals;
+#[cfg(windows)]
+mod windows_files;
+#[cfg(windows)]
+pub use windows_files::*;
 #[cfg(windows)]
 mod windows_sockets;
 #[cfg(windows)]

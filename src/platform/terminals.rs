@@ -108,11 +108,7 @@ struct Slot {
 unsafe impl Sync for Slot {}
 
 static HELD_TERMINALS: [Slot; SLOTS] = [const {
-    Slot {
-        state: AtomicU32::new(FREE),
-        terminal: AtomicI32::new(-1),
-        before: UnsafeCell::new(MaybeUninit::uninit()),
-    }
+    Slot { state: AtomicU32::new(FREE), terminal: AtomicI32::new(-1), before: UnsafeCell::new(MaybeUninit::uninit()) }
 }; SLOTS];
 
 /// The process that holds them: a child of fork leaves the terminal as its parent wants it.

@@ -20,10 +20,10 @@ use crate::platform::terminals::Hold;
 use crate::platform::{self, Socket};
 use crate::reactor::ReactorItem;
 use crate::status::{Result, Status};
+use away::{Reading, Writing};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use away::{Reading, Writing};
 use through::Through;
 
 /// How one direction goes.

@@ -27,12 +27,7 @@ pub enum Standard {
 }
 
 /// Makes a stream of what a standard stream is; its number stays the process's.
-pub fn standard(
-    reactor: ReactorItem,
-    which: Standard,
-    protocol: Rc<Protocol>,
-    this: Owned,
-) -> Result<Item<Transport>> {
+pub fn standard(reactor: ReactorItem, which: Standard, protocol: Rc<Protocol>, this: Owned) -> Result<Item<Transport>> {
     let (descriptor, name, ways) = match which {
         Standard::Input => (0, "standard input", READ),
         Standard::Output => (1, "standard output", WRITE),
