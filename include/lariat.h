@@ -1382,6 +1382,275 @@ LARIAT_API lariat_transport *lariat_reactor_adopt_descriptor(lariat_reactor *rea
 LARIAT_API lariat_transport *lariat_reactor_adopt_descriptor_event(lariat_reactor *reactor, lariat_socket fd,
                                                                    int32_t ways, uint64_t tag);
 
+/* Makes a stream of what the standard input of the process is: a terminal, a pipe, a socket, a regular file, /dev/null.
+ * Number 0 stays the process's own, and blocks as before; what is read here is gone from there.
+ *
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream, which is only read; NULL on failure.
+ * errors    LARIAT_ERR_OS when it is not open; LARIAT_ERR_INVALID_ARGUMENT when it is a directory; LARIAT_ERR_NOT_SUPPORTED
+ *           on Windows, and by a simulated reactor.
+ * thread    the reactor's.
+ * Twisted   StandardIO. */
+LARIAT_API lariat_transport *lariat_reactor_open_standard_input(lariat_reactor *reactor,
+                                                                const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_open_standard_input, but queues events instead of calling, as
+ * lariat_reactor_adopt_descriptor_event does.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_standard_input_event(lariat_reactor *reactor, uint64_t tag);
+
+/* Makes a stream of what the standard output of the process is. Number 1 stays the process's own, and open, so that
+ * whoever reads it sees its end when the process ends. What is written here and by printf goes out in no set order.
+ *
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream, which is only written; NULL on failure.
+ * errors    as of lariat_reactor_open_standard_input.
+ * thread    the reactor's.
+ * Twisted   StandardIO. */
+LARIAT_API lariat_transport *lariat_reactor_open_standard_output(lariat_reactor *reactor,
+                                                                 const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_open_standard_output, but queues events instead of calling.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_standard_output_event(lariat_reactor *reactor, uint64_t tag);
+
+/* The same as lariat_reactor_open_standard_output, for the standard error, which is number 2.
+ *
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream, which is only written; NULL on failure.
+ * errors    as of lariat_reactor_open_standard_input.
+ * thread    the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_standard_error(lariat_reactor *reactor,
+                                                                const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_open_standard_error, but queues events instead of calling.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_standard_error_event(lariat_reactor *reactor, uint64_t tag);
+
+enum {
+    /* Of a named pipe that is read: goes on when those who wrote have closed it, and waits for others. */
+    LARIAT_PIPE_KEEP_OPEN = 4,
+};
+
+/* Opens a named pipe. One that is read opens at once; it ends when there were writers and the last has closed it, unless
+ * LARIAT_PIPE_KEEP_OPEN is given. One that is written needs somebody who reads it.
+ *
+ * path      the system's own bytes.
+ * ways      LARIAT_READABLE, which LARIAT_PIPE_KEEP_OPEN may join, or LARIAT_WRITABLE.
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream; NULL on failure.
+ * errors    LARIAT_ERR_OS with the system's word: there is none, or nobody reads it (ENXIO);
+ *           LARIAT_ERR_INVALID_ARGUMENT for what is no named pipe; LARIAT_ERR_PERMISSION_DENIED;
+ *           LARIAT_ERR_NOT_SUPPORTED on Windows, and by a simulated reactor.
+ * thread    the reactor's.
+ * POSIX     mkfifo. */
+LARIAT_API lariat_transport *lariat_reactor_open_pipe(lariat_reactor *reactor, const char *path, int32_t ways,
+                                                      const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_open_pipe, but queues events instead of calling, as lariat_reactor_adopt_descriptor_event
+ * does.
+ *
+ * path    as for lariat_reactor_open_pipe.
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_pipe_event(lariat_reactor *reactor, const char *path, int32_t ways,
+                                                            uint64_t tag);
+
+/* Makes a named pipe.
+ *
+ * path    where: the system's own bytes.
+ * mode    its permissions, such as 0600, less what the umask takes away.
+ * errors  LARIAT_ERR_OS with the system's word, such as that there is something already; LARIAT_ERR_PERMISSION_DENIED;
+ *         LARIAT_ERR_NOT_SUPPORTED on Windows, and by a simulated reactor.
+ * thread  the reactor's.
+ * POSIX   mkfifo. */
+LARIAT_API lariat_status lariat_reactor_make_pipe(lariat_reactor *reactor, const char *path, uint32_t mode);
+
+/* Opens a file as a stream that is read to its end, or written. What the kernel has at hand is read at once, the rest by
+ * the thread pool, and so is all that is written: a slow disk holds up nothing else. As with any stream, pausing,
+ * producers, framing and limits of rate hold; after lariat_transport_lose_connection the end comes when all is written, or
+ * with the reason why it is not.
+ *
+ * path      the system's own bytes.
+ * flags     LARIAT_FILE_READ; or LARIAT_FILE_WRITE or LARIAT_FILE_APPEND, with LARIAT_FILE_CREATE, _EXCLUSIVE and
+ *           _TRUNCATE; a file that is made has the permissions 0666, less what the umask takes away.
+ * offset    bytes from the beginning, where it starts; 0 with LARIAT_FILE_APPEND.
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream; NULL on failure.
+ * errors    LARIAT_ERR_OS with the system's word, such as that there is none; LARIAT_ERR_PERMISSION_DENIED;
+ *           LARIAT_ERR_INVALID_ARGUMENT for a directory; LARIAT_ERR_NOT_SUPPORTED on Windows, and by a simulated reactor.
+ * thread    the reactor's.
+ * Twisted   FileSender, and FTP's file consumers. */
+LARIAT_API lariat_transport *lariat_reactor_open_file_stream(lariat_reactor *reactor, const char *path, int32_t flags,
+                                                             uint64_t offset, const lariat_protocol *protocol,
+                                                             void *self);
+
+/* The same as lariat_reactor_open_file_stream, but queues events instead of calling, as
+ * lariat_reactor_adopt_descriptor_event does.
+ *
+ * path    as for lariat_reactor_open_file_stream.
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_file_stream_event(lariat_reactor *reactor, const char *path,
+                                                                   int32_t flags, uint64_t offset, uint64_t tag);
+
+/* ---- Terminals: sizes, and how they hand on what is typed -------------------------------------------------------- */
+
+enum {
+    /* As the terminal was found: by lines, echoed, most likely. */
+    LARIAT_TERMINAL_COOKED = 0,
+    /* Byte by byte, nothing looked at, nothing changed in either direction: Ctrl-C is a byte like any other. */
+    LARIAT_TERMINAL_RAW = 1,
+    /* Byte by byte, not echoed; Ctrl-C and the like still make signals, and what is written is changed as before. */
+    LARIAT_TERMINAL_KEYS = 2,
+};
+
+/* Tells whether a stream is a terminal, or the master of one.
+ *
+ * returns  1 or 0; negative: an error.
+ * errors   LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's.
+ * POSIX    isatty. */
+LARIAT_API int32_t lariat_transport_is_terminal(lariat_transport *transport);
+
+/* Tells the size of a terminal. It changes with SIGWINCH.
+ *
+ * columns  written; 0: not known; may be NULL.
+ * rows     written; 0: not known; may be NULL.
+ * errors   LARIAT_ERR_NOT_SUPPORTED for what is no terminal; LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's.
+ * POSIX    tcgetwinsize. */
+LARIAT_API lariat_status lariat_transport_terminal_size(lariat_transport *transport, uint16_t *columns, uint16_t *rows);
+
+/* Sets the size of a terminal: of the master of one, most often. Those who use it get SIGWINCH.
+ *
+ * columns  how many characters a line has.
+ * rows     how many lines there are.
+ * errors   LARIAT_ERR_NOT_SUPPORTED for what is no terminal; LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's.
+ * POSIX    tcsetwinsize. */
+LARIAT_API lariat_status lariat_transport_set_terminal_size(lariat_transport *transport, uint16_t columns,
+                                                            uint16_t rows);
+
+/* Sets how a terminal hands on what is typed. It is put back as it was found when the stream ends, when its reactor
+ * stops or is freed, and when the process exits; not when a signal or _exit ends it: see lariat_terminal_restore. When
+ * several streams have changed one terminal, the last of them puts it back.
+ *
+ * mode    LARIAT_TERMINAL_COOKED, LARIAT_TERMINAL_RAW or LARIAT_TERMINAL_KEYS.
+ * errors  LARIAT_ERR_NOT_SUPPORTED for what is no terminal, or the master of one; LARIAT_ERR_OS as the system says;
+ *         LARIAT_ERR_CLOSED when it is over.
+ * thread  the reactor's.
+ * POSIX   tcsetattr. */
+LARIAT_API lariat_status lariat_transport_set_terminal_mode(lariat_transport *transport, int32_t mode);
+
+/* Puts all terminals and serial ports that the process has changed back as they were found. For a handler of a signal that
+ * ends the process: it is safe there.
+ *
+ * returns  LARIAT_OK.
+ * thread   any. */
+LARIAT_API lariat_status lariat_terminal_restore(void);
+
+/* ---- Serial ports ------------------------------------------------------------------------------------------------ */
+
+enum {
+    LARIAT_PARITY_NONE = 0, /* No parity bit. */
+    LARIAT_PARITY_ODD = 1,  /* The number of ones is odd. */
+    LARIAT_PARITY_EVEN = 2, /* The number of ones is even. */
+};
+
+enum {
+    LARIAT_FLOW_NONE = 0,     /* Nobody is told to wait. */
+    LARIAT_FLOW_HARDWARE = 1, /* By the lines RTS and CTS. */
+    LARIAT_FLOW_SOFTWARE = 2, /* By the characters XON and XOFF, which the data must not have. */
+};
+
+enum {
+    LARIAT_LINE_DTR = 1, /* Data terminal ready: ours to set. */
+    LARIAT_LINE_RTS = 2, /* Request to send: ours to set. */
+    LARIAT_LINE_CTS = 4, /* Clear to send. */
+    LARIAT_LINE_DSR = 8, /* Data set ready. */
+    LARIAT_LINE_RI = 16, /* Ring indicator. */
+    LARIAT_LINE_CD = 32, /* Carrier detect. */
+};
+
+/* How a serial port is set: to be filled by lariat_serial_options_init, and changed. */
+typedef struct lariat_serial_options {
+    uint32_t struct_size; /* Set by lariat_serial_options_init. */
+    uint32_t speed;       /* Bits in a second (9600). */
+    int32_t data_bits;    /* 5, 6, 7 or 8 (default). */
+    int32_t parity;       /* LARIAT_PARITY_NONE (default), LARIAT_PARITY_ODD or LARIAT_PARITY_EVEN. */
+    int32_t stop_bits;    /* 1 (default) or 2. */
+    int32_t flow_control; /* LARIAT_FLOW_NONE (default), LARIAT_FLOW_HARDWARE or LARIAT_FLOW_SOFTWARE. */
+} lariat_serial_options;
+
+/* Fills the options with 9600 bits in a second, 8 data bits, no parity, 1 stop bit, and no flow control.
+ *
+ * options      written.
+ * struct_size  sizeof(lariat_serial_options).
+ * thread       any. */
+LARIAT_API lariat_status lariat_serial_options_init(lariat_serial_options *options, uint32_t struct_size);
+
+/* Opens a serial port, for this process alone. The bytes go through unchanged. When the stream ends, or the process exits,
+ * the port is set as it was found.
+ *
+ * path      "/dev/ttyUSB0": the system's own bytes.
+ * options   copied; may be NULL: as lariat_serial_options_init fills them.
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream; NULL on failure.
+ * errors    LARIAT_ERR_OS with the system's word: there is none, or somebody has it (EBUSY);
+ *           LARIAT_ERR_INVALID_ARGUMENT for what is no serial port; LARIAT_ERR_NOT_SUPPORTED for what it does not take,
+ *           on Windows, and by a simulated reactor; LARIAT_ERR_PERMISSION_DENIED.
+ * thread    the reactor's.
+ * Twisted   SerialPort. */
+LARIAT_API lariat_transport *lariat_reactor_open_serial_port(lariat_reactor *reactor, const char *path,
+                                                             const lariat_serial_options *options,
+                                                             const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_open_serial_port, but queues events instead of calling, as
+ * lariat_reactor_adopt_descriptor_event does.
+ *
+ * path     as for lariat_reactor_open_serial_port.
+ * options  as for lariat_reactor_open_serial_port.
+ * tag      any number; comes back in the events.
+ * thread   the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_serial_port_event(lariat_reactor *reactor, const char *path,
+                                                                   const lariat_serial_options *options, uint64_t tag);
+
+/* Sets a serial port anew.
+ *
+ * options  copied.
+ * errors   LARIAT_ERR_NOT_SUPPORTED for what the port does not take, and for what is no serial port that was opened as one;
+ *          LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_serial(lariat_transport *transport, const lariat_serial_options *options);
+
+/* Tells which lines of a serial port are on, beside the data.
+ *
+ * lines   written: LARIAT_LINE_DTR and so on, added up.
+ * errors  LARIAT_ERR_NOT_SUPPORTED for what is no serial port; LARIAT_ERR_OS for one that has no lines.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_serial_lines(lariat_transport *transport, uint32_t *lines);
+
+/* Turns lines of a serial port on and off; the others stay as they are.
+ *
+ * on      LARIAT_LINE_DTR and LARIAT_LINE_RTS, added up.
+ * off     the same, and none of those of on.
+ * errors  as of lariat_transport_serial_lines.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_serial_lines(lariat_transport *transport, uint32_t on, uint32_t off);
+
 /* ---- Connections: writing, ending, reading ----------------------------------------------------------------------- */
 
 /* A piece of what is written. */

@@ -6,7 +6,7 @@ use super::status::lariat_status;
 use super::types::*;
 use crate::net::plain::terminal;
 use crate::platform::terminals::{self, Mode};
-use crate::status::Result;
+use crate::status::{Result, Status};
 
 /// As the terminal was found: by lines, echoed, most likely.
 pub const LARIAT_TERMINAL_COOKED: i32 = 0;
@@ -89,9 +89,11 @@ pub extern "C" fn lariat_transport_set_terminal_mode(transport: *mut lariat_tran
 /// Puts all terminals and serial ports that the process has changed back as they were found. For a handler of a signal that
 /// ends the process: it is safe there.
 ///
-/// thread  any.
+/// returns  LARIAT_OK.
+/// thread   any.
 #[unsafe(no_mangle)]
-pub extern "C" fn lariat_terminal_restore() {
+pub extern "C" fn lariat_terminal_restore() -> lariat_status {
     // Not by way of a guard: in a handler nothing may be recorded.
     terminals::restore_all();
+    Status::OK.0
 }
