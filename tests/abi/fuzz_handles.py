@@ -41,7 +41,7 @@ LIKE_OK = {"lariat_failure_code", "lariat_failure_os_error"}
 NULL_TEXT = {"lariat_addresses_text"}  # others give words that say so
 NEGATIVE = {"lariat_results_index", "lariat_failure_index"}
 CANNOT_FAIL = {"lariat_last_error", "lariat_last_error_message", "lariat_status_name", "lariat_status_message", "lariat_version",
-               "lariat_version_number", "lariat_reactors_alive"}
+               "lariat_version_number", "lariat_reactors_alive", "lariat_terminal_restore"}
 
 # Callbacks that say "may be NULL"; `None` for every function: whatever is answered.
 MAY_BE_NULL = {
@@ -77,9 +77,11 @@ CALLBACKS = {
     "lariat_build_protocol_fn": "quiet_build",
 }
 STRUCTS = {"lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK",
-           "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER"}
+           "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER",
+           "lariat_serial_options": "SERIAL"}
 # What is given for text, where it is not just any; by function, or by the parameter's name.
-TEXTS = {"lariat_reactor_connect": "tcp://127.0.0.1:1", "lariat_reactor_connect_event": "tcp://127.0.0.1:1", "endpoint": "tcp://127.0.0.1:0"}
+TEXTS = {"lariat_reactor_make_pipe": "/lariat-none/pipe", "lariat_reactor_connect": "tcp://127.0.0.1:1", "lariat_reactor_connect_event": "tcp://127.0.0.1:1",
+         "endpoint": "tcp://127.0.0.1:0"}
 
 BAD = "LARIAT_ERR_INVALID_ARGUMENT"
 ANY = "WANT_ANYTHING"
@@ -87,7 +89,7 @@ ANY = "WANT_ANYTHING"
 # when it is negative; an enumeration where no constant names the number.
 ORDINARY = {
     "seconds": "1.0", "interval_seconds": "1.0", "max_wait_seconds": "0.0", "budget_seconds": "0.0", "phase": "LARIAT_TRIGGER_BEFORE",
-    "event": "LARIAT_TRIGGER_SHUTDOWN", "interest": "LARIAT_READABLE", "readiness": "LARIAT_READABLE", "code": "7", "count": "1",
+    "event": "LARIAT_TRIGGER_SHUTDOWN", "interest": "LARIAT_READABLE", "ways": "LARIAT_READABLE", "readiness": "LARIAT_READABLE", "code": "7", "count": "1",
     "capacity": "4", "max_size": "-1", "max_backlog": "-1", "tokens": "1", "size": "2", "header_abi_version": "LARIAT_ABI_VERSION",
     "family": "4", "port": "80", "room": "16",
     "len": "1", "on": "1", "idle": "1.0", "read_rate": "1000.0", "write_rate": "1000.0",
@@ -95,7 +97,7 @@ ORDINARY = {
 WAITS = {"max_wait_seconds", "budget_seconds"}
 WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
 RATES = {"read_rate", "write_rate"}
-ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value"}
+ENUMERATIONS = {"ways", "phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value"}
 ELEMENTS = {"count", "capacity"}
 
 
@@ -135,7 +137,7 @@ def integers(function, name, kind):
         yield ("0", ANY)
     else:
         wild = BAD if name in ENUMERATIONS else ANY
-        limits = {"int32_t": ("INT32_MIN", "INT32_MAX"), "lariat_status": ("INT32_MIN", "INT32_MAX"), "uint32_t": ("UINT32_MAX",),
+        limits = {"int32_t": ("INT32_MIN", "INT32_MAX"), "lariat_status": ("INT32_MIN", "INT32_MAX"), "uint32_t": ("UINT32_MAX",), "uint16_t": ("UINT16_MAX",),
                   "int64_t": ("INT64_MIN", "INT64_MAX"), "uint64_t": ("UINT64_MAX",), "size_t": ("SIZE_MAX", "SIZE_MAX / 2")}
         yield from ((each, wild) for each in limits[kind])
         yield from ((each, "WANT_ERROR" if name == "code" and each == "0" else ANY) for each in ("0", "1"))
@@ -255,7 +257,7 @@ class Writer:
             return "ROLE_OUTPUT", value
         if kind == "double":
             return "ROLE_NUMBER, " + self.numbers(function, name, kind, f"{name}_{function}"), f"v[{at}].real"
-        if kind in ("int32_t", "uint32_t", "int64_t", "uint64_t", "size_t", "lariat_status"):
+        if kind in ("int32_t", "uint16_t", "uint32_t", "int64_t", "uint64_t", "size_t", "lariat_status"):
             field = "natural" if kind.startswith("u") or kind == "size_t" else "integer"
             table = self.numbers(function, name, kind, f"{name}_{function}", before)
             return f"ROLE_NUMBER, {table}", f"({kind})v[{at}].{field}"
