@@ -1645,11 +1645,12 @@ LARIAT_API lariat_status lariat_transport_serial_lines(lariat_transport *transpo
 
 /* Turns lines of a serial port on and off; the others stay as they are.
  *
- * on      LARIAT_LINE_DTR and LARIAT_LINE_RTS, added up.
- * off     the same, and none of those of on.
- * errors  as of lariat_transport_serial_lines.
- * thread  the reactor's. */
-LARIAT_API lariat_status lariat_transport_set_serial_lines(lariat_transport *transport, uint32_t on, uint32_t off);
+ * raised   LARIAT_LINE_DTR and LARIAT_LINE_RTS, added up.
+ * lowered  the same, and none of those of raised.
+ * errors   as of lariat_transport_serial_lines.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_serial_lines(lariat_transport *transport, uint32_t raised,
+                                                           uint32_t lowered);
 
 /* ---- Connections: writing, ending, reading ----------------------------------------------------------------------- */
 

@@ -189,21 +189,23 @@ pub extern "C" fn lariat_transport_serial_lines(transport: *mut lariat_transport
 
 /// Turns lines of a serial port on and off; the others stay as they are.
 ///
-/// on      LARIAT_LINE_DTR and LARIAT_LINE_RTS, added up.
-/// off     the same, and none of those of on.
-/// errors  as of lariat_transport_serial_lines.
-/// thread  the reactor's.
+/// raised   LARIAT_LINE_DTR and LARIAT_LINE_RTS, added up.
+/// lowered  the same, and none of those of raised.
+/// errors   as of lariat_transport_serial_lines.
+/// thread   the reactor's.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_transport_set_serial_lines(
     transport: *mut lariat_transport,
-    on: u32,
-    off: u32,
+    raised: u32,
+    lowered: u32,
 ) -> lariat_status {
     const OURS: u32 = LARIAT_LINE_DTR | LARIAT_LINE_RTS;
     guard::on(transport, |transport| {
-        if (on | off) & !OURS != 0 || on & off != 0 {
-            return Err(invalid(format_args!("on is {on}, off {off}; they are LARIAT_LINE_DTR and _RTS, each once")));
+        if (raised | lowered) & !OURS != 0 || raised & lowered != 0 {
+            return Err(invalid(format_args!(
+                "raised is {raised}, lowered {lowered}; they are LARIAT_LINE_DTR and _RTS, each once"
+            )));
         }
-        terminal::set_lines(transport, on, off)
+        terminal::set_lines(transport, raised, lowered)
     })
 }
