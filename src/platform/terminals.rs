@@ -115,21 +115,21 @@ static HELD_TERMINALS: [Slot; SLOTS] = [const {
 static HOLDER: AtomicI32 = AtomicI32::new(0);
 
 /// The device of each slot, and how many have it.
-static USERS: Mutex<[(u64, u32); SLOTS]> = Mutex::new([(0, 0); SLOTS]);
+static USERS: Mutex<[(libc::dev_t, u32); SLOTS]> = Mutex::new([(0, 0); SLOTS]);
 
-fn users() -> MutexGuard<'static, [(u64, u32); SLOTS]> {
+fn users() -> MutexGuard<'static, [(libc::dev_t, u32); SLOTS]> {
     USERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A terminal whose settings were looked at before they were changed. Dropped by the last who has it, they are put back.
 pub struct Hold(usize);
 
-fn device(terminal: Socket) -> io::Result<u64> {
+fn device(terminal: Socket) -> io::Result<libc::dev_t> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat writes a stat to the place given or fails.
     checked(unsafe { libc::fstat(terminal, stat.as_mut_ptr()) } as isize)?;
     // SAFETY: fstat succeeded and so has filled it in.
-    Ok(unsafe { stat.assume_init() }.st_rdev as u64)
+    Ok(unsafe { stat.assume_init() }.st_rdev)
 }
 
 impl Hold {
