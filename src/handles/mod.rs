@@ -49,7 +49,12 @@ pub enum Kind {
     ReconnectingClient,
     ConnectionPool,
     ReactorGroup,
+    File,
+    Directory,
+    Bytes,
+    DirectoryEntries,
+    FileInfo,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 28;
+pub const KINDS: usize = 33;

@@ -10,9 +10,17 @@ mod datagrams;
 #[cfg(unix)]
 pub use datagrams::*;
 #[cfg(unix)]
+pub mod descriptors;
+#[cfg(unix)]
+mod files;
+#[cfg(unix)]
+pub use files::*;
+#[cfg(unix)]
 mod sockets;
 #[cfg(unix)]
 pub use sockets::*;
+#[cfg(unix)]
+pub mod terminals;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -25,6 +33,16 @@ pub use windows::*;
 mod windows_datagrams;
 #[cfg(windows)]
 pub use windows_datagrams::*;
+#[cfg(windows)]
+#[path = "windows_descriptors.rs"]
+pub mod descriptors;
+#[cfg(windows)]
+#[path = "windows_terminals.rs"]
+pub mod terminals;
+#[cfg(windows)]
+mod windows_files;
+#[cfg(windows)]
+pub use windows_files::*;
 #[cfg(windows)]
 mod windows_sockets;
 #[cfg(windows)]

@@ -7,12 +7,14 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 20] = [
+const ENDED: [Kind; 22] = [
     Kind::ReconnectingClient,
     Kind::ConnectionPool,
     Kind::Listener,
     Kind::DatagramPort,
     Kind::Transport,
+    Kind::File,
+    Kind::Directory,
     Kind::Watcher,
     Kind::Trigger,
     Kind::LoopingCall,
@@ -56,6 +58,9 @@ pub fn free(reactor: ReactorItem) -> Result {
     reactor.pools.close(&[]);
     reactor.pools.end_all(Kind::Results);
     reactor.pools.end_all(Kind::Addresses);
+    reactor.pools.end_all(Kind::Bytes);
+    reactor.pools.end_all(Kind::DirectoryEntries);
+    reactor.pools.end_all(Kind::FileInfo);
     reactor.pools.end_all(Kind::Failure);
     simulation::leave(reactor);
     drop(reactor.take_hooks());
@@ -112,6 +117,7 @@ fn wipe(reactor: &Reactor) {
     reactor.above.flush.set(None);
     reactor.above.finish.set(None);
     reactor.above.close_sockets.set(None);
+    reactor.above.stopped.set(None);
     reactor.above.on_panic.set(None);
     reactor.state.set(State::Idle);
 }

@@ -94,6 +94,8 @@ pub struct Above {
     pub flush: Cell<Option<fn(ReactorItem, Word)>>,
     /// Closes all sockets: the reactor has panicked, and nothing of it will be told any more.
     pub close_sockets: Cell<Option<fn(ReactorItem)>>,
+    /// The reactor was stopped, or crashed.
+    pub stopped: Cell<Option<fn(ReactorItem)>>,
     /// Delivers the end of the thing with this handle.
     pub finish: Cell<Option<fn(ReactorItem, Word)>>,
 }
@@ -358,5 +360,13 @@ impl Reactor {
     /// Refuses once the reactor is being freed.
     pub fn check_open(&self) -> Result {
         if self.state.get() == State::Closing { Err(Status::ERR_CLOSED) } else { Ok(()) }
+    }
+
+    /// Refuses what only a reactor of the system can have.
+    pub fn check_system(&self, what: &str) -> Result {
+        if self.is_simulated() {
+            return Err(Status::ERR_NOT_SUPPORTED.because(format_args!("a simulated reactor has no {what}")));
+        }
+        self.check_open()
     }
 }

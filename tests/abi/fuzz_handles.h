@@ -60,6 +60,7 @@ enum role {
     ROLE_PROTOCOL,
     ROLE_DATAGRAM_PROTOCOL,
     ROLE_PRODUCER,
+    ROLE_SERIAL,
     ROLE_BACKOFF,
     ROLE_CONNECTION_POOL_OPTIONS,
     ROLE_ADDRESS,
@@ -299,6 +300,7 @@ typedef struct call {
         lariat_protocol protocol;
         lariat_datagram_protocol datagram_protocol;
         lariat_producer producer;
+        lariat_serial_options serial;
         lariat_backoff backoff;
         lariat_connection_pool_options connection_pool_options;
         lariat_address address;
@@ -387,6 +389,10 @@ static inline void call_new(call *made, const export *one) {
             break;
         case ROLE_PRODUCER:
             CHECK_OK(lariat_producer_init(&made->structs[i].producer, sizeof(lariat_producer)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_SERIAL:
+            CHECK_OK(lariat_serial_options_init(&made->structs[i].serial, sizeof(lariat_serial_options)));
             given->pointer = &made->structs[i];
             break;
         case ROLE_BACKOFF:
@@ -628,6 +634,11 @@ static const bad_field bad_fields[] = {
     BAD_UP_TO(ROLE_LINK, lariat_link, loss, 1.1),
     BAD_UP_TO(ROLE_LINK, lariat_link, duplication, 1.1),
     BAD_UP_TO(ROLE_LINK, lariat_link, reordering, 1.1),
+    BAD_FIELD(ROLE_SERIAL, lariat_serial_options, speed, {.integer = 0}),
+    BAD_FIELD(ROLE_SERIAL, lariat_serial_options, data_bits, {.integer = 9}),
+    BAD_FIELD(ROLE_SERIAL, lariat_serial_options, parity, {.integer = 3}),
+    BAD_FIELD(ROLE_SERIAL, lariat_serial_options, stop_bits, {.integer = 0}),
+    BAD_FIELD(ROLE_SERIAL, lariat_serial_options, flow_control, {.integer = -1}),
     BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, initial_seconds, 1.1e9),
     BAD_REAL(ROLE_BACKOFF, lariat_backoff, initial_seconds, 61), /* above max_seconds */
     BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, factor, 1.1e6),
@@ -792,6 +803,7 @@ static inline void fuzz(const export *one) {
             case ROLE_PROTOCOL:
             case ROLE_DATAGRAM_PROTOCOL:
             case ROLE_PRODUCER:
+            case ROLE_SERIAL:
             case ROLE_BACKOFF:
             case ROLE_CONNECTION_POOL_OPTIONS:
                 bad_struct_tail(one, at);

@@ -44,7 +44,7 @@ LIKE_OK = {"lariat_failure_code", "lariat_failure_os_error"}
 NULL_TEXT = {"lariat_addresses_text"}  # others give words that say so
 NEGATIVE = {"lariat_results_index", "lariat_failure_index"}
 CANNOT_FAIL = {"lariat_last_error", "lariat_last_error_message", "lariat_status_name", "lariat_status_message", "lariat_version",
-               "lariat_version_number", "lariat_reactors_alive"}
+               "lariat_version_number", "lariat_reactors_alive", "lariat_terminal_restore"}
 
 # Callbacks and structs that say "may be NULL".
 MAY_BE_NULL = {
@@ -79,7 +79,8 @@ MAY_BE_NULL = {
 }
 # The same, where the answer may be about something else: what is adopted here is no listener.
 NULL_NOT_SAID = {("lariat_deferred_new_with_canceller", "canceller"), ("lariat_reactor_adopt_listener", "build_protocol"),
-                 ("lariat_reactor_adopt_listener_full", "build_protocol")}
+                 ("lariat_reactor_adopt_listener_full", "build_protocol"), ("lariat_reactor_open_serial_port", "options"),
+                 ("lariat_reactor_open_serial_port_event", "options")}
 
 CALLBACKS = {
     "lariat_call_fn": "quiet_call",
@@ -100,13 +101,13 @@ CALLBACKS = {
 }
 STRUCTS = {"lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK",
            "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER", "lariat_datagram_protocol": "DATAGRAM_PROTOCOL",
-           "lariat_backoff": "BACKOFF", "lariat_connection_pool_options": "CONNECTION_POOL_OPTIONS"}
+           "lariat_serial_options": "SERIAL", "lariat_backoff": "BACKOFF", "lariat_connection_pool_options": "CONNECTION_POOL_OPTIONS"}
 # What is given for text, where it is not just any; by function, or by the parameter's name.
 CONNECTS = ("lariat_reactor_connect", "lariat_reconnecting_client_new", "lariat_connection_pool_new")
 TEXTS = {**{name + way: "tcp://127.0.0.1:1" for name in CONNECTS for way in ("", "_full", "_event")}, "endpoint": "tcp://127.0.0.1:0",
          "lariat_reactor_listen_datagram": "udp://127.0.0.1:0", "lariat_reactor_listen_datagram_event": "udp://127.0.0.1:0",
          "lariat_datagram_port_connect": "udp://127.0.0.1:9", "lariat_address_parse": "127.0.0.1:9", "interface": "127.0.0.1",
-         "group": "239.1.2.3"}
+         "group": "239.1.2.3", "lariat_reactor_make_pipe": "/lariat-none/pipe"}
 
 BAD = "LARIAT_ERR_INVALID_ARGUMENT"
 ANY = "WANT_ANYTHING"
@@ -114,7 +115,8 @@ ANY = "WANT_ANYTHING"
 # when it is negative; an enumeration where no constant names the number.
 ORDINARY = {
     "seconds": "1.0", "interval_seconds": "1.0", "max_wait_seconds": "0.0", "budget_seconds": "0.0", "phase": "LARIAT_TRIGGER_BEFORE",
-    "event": "LARIAT_TRIGGER_SHUTDOWN", "interest": "LARIAT_READABLE", "readiness": "LARIAT_READABLE", "code": "7", "count": "1",
+    "event": "LARIAT_TRIGGER_SHUTDOWN", "interest": "LARIAT_READABLE", "ways": "LARIAT_READABLE",
+    "readiness": "LARIAT_READABLE", "code": "7", "count": "1",
     "capacity": "4", "max_size": "-1", "max_backlog": "-1", "tokens": "1", "size": "2", "header_abi_version": "LARIAT_ABI_VERSION",
     "family": "4", "port": "80", "room": "64",
     "len": "1", "on": "1", "idle": "1.0", "read_rate": "1000.0", "write_rate": "1000.0",
@@ -124,7 +126,7 @@ ORDINARY = {
 WAITS = {"max_wait_seconds", "budget_seconds"}
 WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
 RATES = {"read_rate", "write_rate"}
-ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value", "hops",
+ENUMERATIONS = {"ways", "phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value", "hops",
                 "prefix_bits", "sharing", "reactors"}
 SIZES = {"receive", "send"}  # of a port; those of a connection cannot be negative
 BEYOND = {"on": ("2",), "sharing": ("3",), "reactors": ("1025",), "port": ("65536",), "value": ("256",), "hops": ("256",), "prefix_bits": ("7", "24", "64"),
@@ -169,7 +171,7 @@ def integers(function, name, kind):
         yield ("0", ANY)
     else:
         wild = BAD if name in ENUMERATIONS or name in SIZES and kind == "int64_t" else ANY
-        limits = {"int32_t": ("INT32_MIN", "INT32_MAX"), "lariat_status": ("INT32_MIN", "INT32_MAX"), "uint32_t": ("UINT32_MAX",),
+        limits = {"int32_t": ("INT32_MIN", "INT32_MAX"), "lariat_status": ("INT32_MIN", "INT32_MAX"), "uint16_t": ("UINT16_MAX",), "uint32_t": ("UINT32_MAX",),
                   "int64_t": ("INT64_MIN", "INT64_MAX"), "uint64_t": ("UINT64_MAX",), "size_t": ("SIZE_MAX", "SIZE_MAX / 2")}
         yield from ((each, wild) for each in limits[kind])
         yield from ((each, "WANT_ERROR" if name == "code" and each == "0" else ANY) for each in ("0", "1"))
@@ -297,7 +299,7 @@ class Writer:
             return "ROLE_OUTPUT", value
         if kind == "double":
             return "ROLE_NUMBER, " + self.numbers(function, name, kind, f"{name}_{function}"), f"v[{at}].real"
-        if kind in ("int32_t", "uint32_t", "int64_t", "uint64_t", "size_t", "lariat_status"):
+        if kind in ("int32_t", "uint16_t", "uint32_t", "int64_t", "uint64_t", "size_t", "lariat_status"):
             field = "natural" if kind.startswith("u") or kind == "size_t" else "integer"
             table = self.numbers(function, name, kind, f"{name}_{function}", before)
             return f"ROLE_NUMBER, {table}", f"({kind})v[{at}].{field}"
