@@ -3,6 +3,10 @@
 
 mod errors;
 pub use errors::{SystemError, system_error};
+#[cfg(unix)]
+mod children;
+#[cfg(unix)]
+pub use children::*;
 mod names;
 pub use names::{NameError, look_up};
 #[cfg(unix)]
@@ -13,6 +17,10 @@ pub use datagrams::*;
 mod sockets;
 #[cfg(unix)]
 pub use sockets::*;
+#[cfg(unix)]
+pub mod spawn;
+#[cfg(unix)]
+mod spawn_child;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
