@@ -1321,6 +1321,37 @@ LARIAT_API lariat_deferred *lariat_reactor_connect_event(lariat_reactor *reactor
 LARIAT_API lariat_transport *lariat_reactor_adopt_stream(lariat_reactor *reactor, lariat_socket fd,
                                                          const lariat_protocol *protocol, void *self);
 
+/* ---- Streams that are no sockets: pipes, terminals, devices, the standard streams -------------------------------- */
+
+/* Makes a stream of a descriptor: a pipe, a named pipe, a terminal or the master of one, a socket, a device, a regular
+ * file. It is a transport like any other; what it cannot do, such as telling its address, is LARIAT_ERR_NOT_SUPPORTED.
+ *
+ * A stream that is only read ends with LARIAT_CONNECTION_DONE when there is nothing more to read. One that is only
+ * written ends when lariat_transport_lose_connection was called and all is written; a pipe that nobody reads any more
+ * ends with LARIAT_CONNECTION_DONE if all that was written was read, else with LARIAT_ERR_CONNECTION_LOST.
+ *
+ * Others who share the description find it as it was: O_NONBLOCK is not set on it. SIGPIPE is never raised.
+ *
+ * fd        the library's from here on if this succeeds, else untouched.
+ * ways      LARIAT_READABLE, LARIAT_WRITABLE or both.
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream; NULL on failure.
+ * errors    LARIAT_ERR_INVALID_ARGUMENT for a directory, or one that is not open for what ways says; LARIAT_ERR_OS for
+ *           one that is not open; LARIAT_ERR_NOT_SUPPORTED on Windows, and by a simulated reactor.
+ * thread    the reactor's.
+ * Twisted   IReactorProcess's and StandardIO's ProcessReader and ProcessWriter. */
+LARIAT_API lariat_transport *lariat_reactor_adopt_descriptor(lariat_reactor *reactor, lariat_socket fd, int32_t ways,
+                                                             const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_adopt_descriptor, but queues events instead of calling: LARIAT_EVENT_CONNECTION_MADE,
+ * LARIAT_EVENT_DATA_RECEIVED and LARIAT_EVENT_CONNECTION_LOST. While the queue is full, nothing is read.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_adopt_descriptor_event(lariat_reactor *reactor, lariat_socket fd,
+                                                                   int32_t ways, uint64_t tag);
+
 /* ---- Connections: writing, ending, reading ----------------------------------------------------------------------- */
 
 /* A piece of what is written. */

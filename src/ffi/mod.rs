@@ -22,6 +22,7 @@ pub mod datagram_port;
 pub mod deferred;
 pub mod deferred_from_thread;
 pub mod delayed_call;
+pub mod descriptor;
 pub mod event;
 pub mod failure;
 pub mod flow;

@@ -93,7 +93,7 @@ pub fn give_up(transport: Item<Transport>) {
 
 /// The driver says that something became of it.
 pub(super) fn progress(transport: Item<Transport>, ready: Ready) {
-    if !ready.readiness.writable && !ready.ended {
+    if !ready.readiness.writable && !ready.ended && !transport.has(flag::PLAIN) {
         return;
     }
     let reactor = transport.root();

@@ -1,7 +1,7 @@
 //! How a connection ends: once, last, with a reason, and never from inside the call that ends it.
 
 use super::transport::{Transport, flag};
-use super::{error, listener, producer, writing};
+use super::{error, listener, plain, producer, writing};
 use crate::deferred::{Deferred, chain, failure};
 use crate::driver::sockets::SocketOption;
 use crate::handles::{self, Item, Word};
@@ -23,6 +23,9 @@ impl Item<Transport> {
 
     /// How messages name it: by its peer.
     pub(super) fn name(self) -> String {
+        if let Some(name) = plain::name(self) {
+            return name;
+        }
         match super::options::peer(self) {
             Ok(peer) => format!("connection with {peer}"),
             Err(_) => "connection".to_owned(),
@@ -52,14 +55,17 @@ pub(super) fn fail(transport: Item<Transport>, why: Status) {
 /// Ends by an error of the system.
 pub(super) fn lost_by(transport: Item<Transport>, why: &io::Error) {
     if !transport.has(flag::LOST) {
+        let plain = plain::name(transport);
         let status = match error::status_of(why) {
+            status if plain.is_some() => status,
             status @ (Status::ERR_TIMED_OUT | Status::ERR_NO_MEMORY | Status::ERR_UNREACHABLE) => status,
             _ => Status::ERR_CONNECTION_LOST,
         };
         let reactor = transport.root();
         // A connection that the system has ended has no address any more; only who connected knows where to.
-        let reason = match transport.with_extra(|extra| extra.peer).flatten() {
-            Some(peer) => error::failure(reactor, status, format_args!("connection with {peer}"), Some(why)),
+        let peer = || transport.with_extra(|extra| extra.peer).flatten().map(|peer| format!("connection with {peer}"));
+        let reason = match plain.or_else(peer) {
+            Some(name) => error::failure(reactor, status, name, Some(why)),
             None => error::bare(reactor, status, why),
         };
         lost_with(transport, reason);
@@ -79,7 +85,9 @@ pub(super) fn lost_with(transport: Item<Transport>, reason: Word) {
 /// Closes the socket, once.
 pub(super) fn close(transport: Item<Transport>) {
     let socket = transport.socket.replace(-1_i32 as crate::platform::Socket);
-    if socket != -1_i32 as crate::platform::Socket {
+    if transport.has(flag::PLAIN) {
+        plain::close(transport, socket);
+    } else if socket != -1_i32 as crate::platform::Socket {
         transport.root_body().with_driver(|driver| driver.close(socket));
     }
 }
@@ -104,6 +112,10 @@ pub fn lose_write(transport: Item<Transport>) -> Result {
     transport.check_open()?;
     if transport.has(flag::LOSING_WRITE | flag::WRITE_CLOSED) {
         return Err(Status::ERR_CLOSED.because("the connection was closed for writing already"));
+    }
+    if transport.has(flag::PLAIN) && !transport.has(flag::READ_CLOSED) && !plain::has_halves(transport) {
+        let why = format_args!("{}: it cannot be closed for writing alone", transport.name());
+        return Err(Status::ERR_NOT_SUPPORTED.because(why));
     }
     transport.set(flag::LOSING_WRITE);
     writing::note_written(transport);

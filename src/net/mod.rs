@@ -3,7 +3,8 @@
 //!
 //! `transport` is a connection and its state; `reading`, `writing` and `ending` are what happens to it. `listener` makes
 //! transports of what connects here, `attempt` and `connect` of what is connected to. `datagram` is a port for datagrams.
-//! An `endpoint` says where, and `resolver` looks its name up: by `host_resolver`, or by `names` on `look_up_threads`.
+//! `plain` makes
+//! transports of what is no socket. An `endpoint` says where, and `resolver` looks its name up: by `host_resolver`, or by `names` on `look_up_threads`.
 //! `reconnecting` and `connection_pool` connect again and again, by `dial`; `group` has several reactors listen, by `share`.
 
 pub mod addresses;
@@ -31,6 +32,7 @@ mod names;
 pub mod open;
 pub mod options;
 pub mod out;
+pub mod plain;
 pub mod producer;
 pub mod protocol;
 pub mod rate;

@@ -6,7 +6,7 @@ use super::out::Out;
 use super::producer::Producer;
 use super::protocol::{Filter, Protocol};
 use super::rate::Rates;
-use super::{reading, writing};
+use super::{plain, reading, writing};
 use crate::driver::{Address, Driver, Ready};
 use crate::handles::{Body, Item, Kind, Owned, Word};
 use crate::platform::Socket;
@@ -69,6 +69,8 @@ pub mod flag {
     pub const WRITES_AGAIN: u32 = 1 << 25;
     /// What the protocol before did not consume is to be handed over.
     pub const LEFT_OVER: u32 = 1 << 26;
+    /// It is no socket of our own: see `plain`.
+    pub const PLAIN: u32 = 1 << 27;
 }
 
 /// Above so many bytes that wait to be written a producer is paused, unless set.
@@ -96,6 +98,8 @@ pub struct Extra {
     pub(super) peer: Option<Address>,
     /// Descriptors that came and were not taken.
     pub(super) descriptors: Vec<Socket>,
+    /// What is read and written, if it is no socket of our own.
+    pub(super) side: Option<Rc<plain::Side>>,
 }
 
 /// See the module.
@@ -208,6 +212,9 @@ impl Item<Transport> {
     /// Calls the driver with its socket.
     #[inline]
     pub(super) fn with_socket<R>(self, call: impl FnOnce(&dyn Driver, Socket) -> R) -> R {
+        if self.has(flag::PLAIN) {
+            return plain::with(self, call);
+        }
         let socket = self.socket.get();
         self.root_body().with_driver(|driver| call(driver, socket))
     }

@@ -301,9 +301,12 @@ pub(super) fn probe(transport: Item<Transport>) {
         return;
     }
     match retry(|| transport.with_socket(|driver, socket| driver.send(socket, &[]))) {
-        // A Unix socket knows of resets; this peer has closed, with nothing left to be said.
+        // A Unix socket knows of resets, a pipe of what was not read; this peer has closed, with nothing left to be said.
         Err(why)
-            if transport.has(flag::UNIX) && why.kind() == io::ErrorKind::BrokenPipe && buffered(transport) == 0 =>
+            if transport.has(flag::UNIX | flag::PLAIN)
+                && why.kind() == io::ErrorKind::BrokenPipe
+                && buffered(transport) == 0
+                && (transport.has(flag::UNIX) || super::plain::is_all_read(transport)) =>
         {
             ending::lost(transport, Status::CONNECTION_DONE);
         }
@@ -345,7 +348,7 @@ fn sent_some(transport: Item<Transport>, sent: usize) {
 
 /// Whether after less went out than was offered an edge says when there is room again.
 fn tells_of_room(transport: Item<Transport>) -> bool {
-    !transport.has(flag::UNIX) && transport.with_socket(|driver, _| driver.drains())
+    !transport.has(flag::UNIX | flag::PLAIN) && transport.with_socket(|driver, _| driver.drains())
 }
 
 fn try_again_later(transport: Item<Transport>) {

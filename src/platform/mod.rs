@@ -14,6 +14,8 @@ mod datagrams;
 #[cfg(unix)]
 pub use datagrams::*;
 #[cfg(unix)]
+pub mod descriptors;
+#[cfg(unix)]
 mod sockets;
 #[cfg(unix)]
 pub use sockets::*;
@@ -33,6 +35,9 @@ pub use windows::*;
 mod windows_datagrams;
 #[cfg(windows)]
 pub use windows_datagrams::*;
+#[cfg(windows)]
+#[path = "windows_descriptors.rs"]
+pub mod descriptors;
 #[cfg(windows)]
 mod windows_sockets;
 #[cfg(windows)]

@@ -172,17 +172,6 @@ pub fn unwatchable(socket: Socket) -> Option<(i32, String)> {
     Some((libc::EPERM, format!("descriptor {socket} is {what}, which is always ready and cannot be watched")))
 }
 
-/// What poll says of a descriptor now: readable, writable.
-pub fn poll_now(socket: Socket, readable: bool, writable: bool) -> (bool, bool) {
-    let events = if readable { libc::POLLIN } else { 0 } | if writable { libc::POLLOUT } else { 0 };
-    let mut one = libc::pollfd { fd: socket, events, revents: 0 };
-    // SAFETY: one pollfd, given with its count.
-    let count = unsafe { libc::poll(&mut one, 1, 0) };
-    let ends = libc::POLLHUP | libc::POLLERR | libc::POLLNVAL;
-    let ready = |bit| count > 0 && one.revents & (bit | ends) != 0;
-    (readable && ready(libc::POLLIN), writable && ready(libc::POLLOUT))
-}
-
 /// The number of the network interface with this name.
 pub fn interface_index(name: &str) -> Option<u32> {
     let name = std::ffi::CString::new(name).ok()?;

@@ -336,6 +336,14 @@ impl Reactor {
         !self.simulation.get().is_null()
     }
 
+    /// Refuses what only a reactor of the system can have.
+    pub fn check_system(&self, what: &str) -> Result {
+        if self.is_simulated() {
+            return Err(Status::ERR_NOT_SUPPORTED.because(format_args!("a simulated reactor has no {what}")));
+        }
+        self.check_open()
+    }
+
     /// A number that it never gave before.
     pub fn next_number(&self) -> u64 {
         self.numbers.set(self.numbers.get() + 1);
