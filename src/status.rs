@@ -103,6 +103,10 @@ statuses! {
     ERR_BAD_FRAME = -46, "what came breaks the framing";
     ERR_ALREADY_REGISTERED = -47, "a producer is registered already";
     ERR_TOO_MANY_DESCRIPTORS = -48, "no more descriptors can be opened";
+    PROCESS_DONE = -49, "the process has ended well";
+    ERR_PROCESS_TERMINATED = -50, "the process has failed, or was killed";
+    ERR_STATUS_UNKNOWN = -51, "somebody else has waited for the process";
+    ERR_NOT_FOUND = -52, "there is no such file";
 }
 
 impl Status {

@@ -66,6 +66,10 @@ pub struct lariat_stats {
     pub reconnecting_clients: u64,
     /// Connection pools.
     pub connection_pools: u64,
+    /// Child processes that are not over, those included that nobody is told of any more.
+    pub processes: u64,
+    /// Outputs of processes.
+    pub process_outputs: u64,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers.
@@ -73,7 +77,8 @@ unsafe impl Versioned for lariat_stats {
     const FIELDS: &'static [usize] = fields!(lariat_stats:
         struct_size threads delayed_calls soon_calls deferreds failures results watchers triggers locks semaphores
         queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns transports
-        listeners datagram_ports look_ups addresses reconnecting_clients connection_pools);
+        listeners datagram_ports look_ups addresses reconnecting_clients connection_pools processes
+        process_outputs);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -104,6 +109,8 @@ unsafe impl Versioned for lariat_stats {
             addresses: 0,
             reconnecting_clients: 0,
             connection_pools: 0,
+            processes: 0,
+            process_outputs: 0,
         }
     }
 }
@@ -171,6 +178,8 @@ impl lariat_stats {
             addresses: alive(Kind::Addresses),
             reconnecting_clients: alive(Kind::ReconnectingClient),
             connection_pools: alive(Kind::ConnectionPool),
+            processes: alive(Kind::Process),
+            process_outputs: alive(Kind::ProcessOutput),
         }
     }
 }

@@ -122,6 +122,14 @@ pub const LARIAT_ERR_BAD_FRAME: i32 = -46;
 pub const LARIAT_ERR_ALREADY_REGISTERED: i32 = -47;
 /// The process, or the system, has as many descriptors as it may.
 pub const LARIAT_ERR_TOO_MANY_DESCRIPTORS: i32 = -48;
+/// The reason of a process that has ended with code 0.
+pub const LARIAT_PROCESS_DONE: i32 = -49;
+/// A process has ended with another code, or by a signal: see lariat_failure_exit_code and lariat_failure_exit_signal.
+pub const LARIAT_ERR_PROCESS_TERMINATED: i32 = -50;
+/// A process has ended, and how is not known: somebody else has waited for it.
+pub const LARIAT_ERR_STATUS_UNKNOWN: i32 = -51;
+/// There is no such file, program or directory; the message names it.
+pub const LARIAT_ERR_NOT_FOUND: i32 = -52;
 
 /// The constants are literals for cbindgen's sake; here they are held to the core's.
 macro_rules! same_as_in_core {
@@ -181,6 +189,10 @@ same_as_in_core! {
     LARIAT_ERR_BAD_FRAME ERR_BAD_FRAME;
     LARIAT_ERR_ALREADY_REGISTERED ERR_ALREADY_REGISTERED;
     LARIAT_ERR_TOO_MANY_DESCRIPTORS ERR_TOO_MANY_DESCRIPTORS;
+    LARIAT_PROCESS_DONE PROCESS_DONE;
+    LARIAT_ERR_PROCESS_TERMINATED ERR_PROCESS_TERMINATED;
+    LARIAT_ERR_STATUS_UNKNOWN ERR_STATUS_UNKNOWN;
+    LARIAT_ERR_NOT_FOUND ERR_NOT_FOUND;
 }
 
 /// Tells the status of this thread's last failed call. A call that works leaves it alone.

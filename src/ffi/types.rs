@@ -14,6 +14,7 @@ use crate::net::connection_pool::ConnectionPool;
 use crate::net::group::ReactorGroup;
 use crate::net::reconnecting::Client;
 use crate::net::{addresses::Addresses, datagram::DatagramPort, listener::Listener, transport::Transport};
+use crate::process::{Process, output::ProcessOutput};
 use crate::reactor::{Reactor, scopes::Scope, simulation::Simulation, timers::DelayedCall, watch::Watcher};
 use std::ffi::{c_char, c_void};
 
@@ -130,6 +131,17 @@ pub struct lariat_reconnecting_client {
 
 /// Connections that are kept open to be used again. Until lariat_connection_pool_free.
 pub struct lariat_connection_pool {
+    _private: [u8; 0],
+}
+
+/// A child process. Goes stale when its process_ended has returned; nobody frees it.
+pub struct lariat_process {
+    _private: [u8; 0],
+}
+
+/// What a process has written, and how it has ended. Lives as long as the Deferred whose value it is, or, once it is
+/// taken, until lariat_process_output_free.
+pub struct lariat_process_output {
     _private: [u8; 0],
 }
 
@@ -415,4 +427,6 @@ handles! {
     lariat_reconnecting_client = Client;
     lariat_connection_pool = ConnectionPool;
     lariat_reactor_group = ReactorGroup;
+    lariat_process = Process;
+    lariat_process_output = ProcessOutput;
 }

@@ -49,7 +49,9 @@ pub enum Kind {
     ReconnectingClient,
     ConnectionPool,
     ReactorGroup,
+    Process,
+    ProcessOutput,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 28;
+pub const KINDS: usize = 30;

@@ -1,21 +1,11 @@
 //! Child processes that run: how they are signalled and waited for, each alone. Pipes and terminals for them.
 
 use super::Socket;
-use std::ffi::c_int;
+use super::command::{Exit, FileUse};
+use std::ffi::{CStr, c_int};
 use std::io;
 #[cfg(target_os = "linux")]
 use std::sync::atomic::{AtomicU8, Ordering};
-
-/// How a child has ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Exit {
-    /// By itself, with this code.
-    Code(i32),
-    /// By this signal; whether it has left a core behind.
-    Signal(i32, bool),
-    /// Somebody else has waited for it.
-    Unknown,
-}
 
 /// A child that nobody has waited for yet: its number is its own until then. Where there are descriptors of processes
 /// it has one, which is readable when the child has ended, and means this child for ever.
@@ -335,21 +325,50 @@ fn open_slave(master: Socket, columns: u16, rows: u16) -> io::Result<Socket> {
 }
 
 /// Opens a file for a child to have; one that would block until somebody else opens it is refused.
-pub fn open_file(path: &[u8], flags: c_int) -> io::Result<Socket> {
-    let path = std::ffi::CString::new(path)?;
-    let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK;
+pub fn open_for_child(path: &CStr, to: FileUse) -> io::Result<Socket> {
+    let access = match to {
+        FileUse::Read => libc::O_RDONLY,
+        FileUse::Write => libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC,
+        FileUse::Append => libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND,
+    };
+    let flags = access | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK;
     // SAFETY: the path ends with NUL and lives for the call.
-    let file = unsafe { libc::open(path.as_ptr(), flags, 0o666) };
+    let file = unsafe { libc::open(path.as_ptr(), flags, 0o666 as libc::c_uint) };
     if file < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: takes no pointers; the description is new, and nobody else's.
-    unsafe { libc::fcntl(file, libc::F_SETFL, flags & !libc::O_NONBLOCK) };
+    unsafe { libc::fcntl(file, libc::F_SETFL, access & !libc::O_CREAT & !libc::O_TRUNC) };
     Ok(file)
 }
 
-/// Whether there is a file at this path.
-pub fn is_there(path: &[u8]) -> bool {
-    use std::os::unix::ffi::OsStrExt;
-    std::path::Path::new(std::ffi::OsStr::from_bytes(path)).exists()
+/// Has calls on a new description not block.
+pub fn set_non_blocking(descriptor: Socket) -> io::Result<()> {
+    // SAFETY: takes no pointers.
+    let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFL) };
+    if flags < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above.
+    answer(unsafe { libc::fcntl(descriptor, libc::F_SETFL, flags | libc::O_NONBLOCK) }.into())
 }
+
+/// Whether there is a file at this path.
+pub fn is_there(path: &CStr) -> bool {
+    // SAFETY: the path ends with NUL and lives for the call.
+    unsafe { libc::access(path.as_ptr(), libc::F_OK) == 0 }
+}
+
+/// What PATH says where nobody says it.
+pub const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/bin:/usr/bin";
+
+/// An environment variable of our own.
+pub fn variable(name: &str) -> Option<Vec<u8>> {
+    use std::os::unix::ffi::OsStringExt;
+    std::env::var_os(name).map(OsStringExt::into_vec)
+}
+
+/// The signal that asks a process to end.
+pub const SIGTERM: i32 = libc::SIGTERM;
+/// The signal that ends a process.
+pub const SIGKILL: i32 = libc::SIGKILL;

@@ -7,6 +7,8 @@ pub use errors::{SystemError, system_error};
 mod children;
 #[cfg(unix)]
 pub use children::*;
+mod command;
+pub use command::*;
 mod names;
 pub use names::{NameError, look_up};
 #[cfg(unix)]
@@ -20,7 +22,9 @@ mod sockets;
 #[cfg(unix)]
 pub use sockets::*;
 #[cfg(unix)]
-pub mod spawn;
+mod spawn;
+#[cfg(unix)]
+pub use spawn::spawn;
 #[cfg(unix)]
 mod spawn_child;
 #[cfg(unix)]
@@ -31,6 +35,10 @@ pub use unix::*;
 mod windows;
 #[cfg(windows)]
 pub use windows::*;
+#[cfg(windows)]
+mod windows_children;
+#[cfg(windows)]
+pub use windows_children::*;
 #[cfg(windows)]
 mod windows_datagrams;
 #[cfg(windows)]

@@ -6,9 +6,8 @@
 //! that cannot be started is never seen by anybody. Where memory is not shared after all (under valgrind and other
 //! emulators), where the child is to be another user's, and on other systems, it is a fork with a pipe for its errors.
 
-use super::Socket;
 use super::children::Child;
-pub use super::spawn_child::Step;
+use super::command::{Command, SpawnError};
 use super::spawn_child::{Report, Start, child_main};
 use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int};
@@ -16,62 +15,6 @@ use std::io;
 use std::ptr;
 #[cfg(target_os = "linux")]
 use std::sync::atomic::{AtomicU8, Ordering};
-
-/// What is to be started, and how.
-#[derive(Default)]
-pub struct Command {
-    /// Paths of the program, tried in order.
-    pub candidates: Vec<CString>,
-    /// What it gets, its name first.
-    pub arguments: Vec<CString>,
-    /// NAME=value each; None: the parent's.
-    pub environment: Option<Vec<CString>>,
-    /// Where it begins; None: where the parent is.
-    pub directory: Option<CString>,
-    /// It leads a session of its own.
-    pub new_session: bool,
-    /// It leads a process group of its own.
-    pub new_group: bool,
-    /// Its descriptor 0 is the terminal of its session.
-    pub takes_terminal: bool,
-    /// The user that it becomes.
-    pub user: Option<u32>,
-    /// The group that it becomes one of.
-    pub group: Option<u32>,
-    /// Its descriptors: their numbers there, and what they are here. It has no others.
-    pub descriptors: Vec<(Socket, Socket)>,
-}
-
-/// What could not be done, and why.
-#[derive(Debug)]
-pub struct SpawnError {
-    /// What it was.
-    pub step: Step,
-    /// The descriptor's number in the child, where it was about one.
-    pub descriptor: Socket,
-    /// What the system said.
-    pub error: io::Error,
-}
-
-impl From<io::Error> for SpawnError {
-    fn from(error: io::Error) -> Self {
-        Self { step: Step::Start, descriptor: -1, error }
-    }
-}
-
-/// The paths that a program may have: itself if it has a slash or is not searched for, else one in each folder of `path`.
-pub fn candidates(program: &[u8], path: Option<&[u8]>) -> io::Result<Vec<CString>> {
-    let path = match path {
-        Some(path) if !program.contains(&b'/') && !program.is_empty() => path,
-        _ => return Ok(vec![CString::new(program)?]),
-    };
-    let of_folder = |folder: &[u8]| {
-        // An empty folder is the present one.
-        let folder = if folder.is_empty() { b"." } else { folder };
-        CString::new([folder, b"/", program].concat())
-    };
-    Ok(path.split(|byte| *byte == b':').map(of_folder).collect::<Result<_, _>>()?)
-}
 
 /// Starts a child. When this returns, its program has begun, or it is known why not and nothing of it is left.
 pub fn spawn(command: &Command) -> Result<Child, SpawnError> {

@@ -2,42 +2,11 @@
 //! here allocates, locks, panics or calls what does.
 
 use super::Socket;
+use super::command::Step;
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-
-/// What a child does, for the message of what it could not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(i32)]
-#[expect(missing_docs, reason = "what is not said here is said by the name")]
-pub enum Step {
-    /// It was not even born.
-    Start = 1,
-    Session,
-    Group,
-    Descriptor,
-    Terminal,
-    Directory,
-    Identity,
-    Program,
-}
-
-impl Step {
-    fn from_number(number: i32) -> Option<Self> {
-        const ALL: [Step; 8] = [
-            Step::Start,
-            Step::Session,
-            Step::Group,
-            Step::Descriptor,
-            Step::Terminal,
-            Step::Directory,
-            Step::Identity,
-            Step::Program,
-        ];
-        ALL.into_iter().find(|step| *step as i32 == number)
-    }
-}
 
 /// What the child tells its parent, where they share memory.
 #[derive(Default)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::platform::{Exit, Orphan, close_file, open_terminal, pipe};
+use crate::platform::{Exit, Orphan, Step, candidates, close_file, open_terminal, pipe};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,12 @@ fn texts(texts: &[&str]) -> Vec<CString> {
 
 fn shell(script: &str) -> Command {
     let arguments = texts(&["sh", "-c", script]);
-    Command { candidates: texts(&["/bin/sh"]), arguments, descriptors: vec![(0, 0), (1, 1), (2, 2)], ..Command::default() }
+    Command {
+        candidates: texts(&["/bin/sh"]),
+        arguments,
+        descriptors: vec![(0, 0), (1, 1), (2, 2)],
+        ..Command::default()
+    }
 }
 
 fn end_of(child: &Child) -> Exit {
@@ -77,7 +82,8 @@ fn it_ends_with_its_code_or_its_signal() {
 
 #[test]
 fn what_is_not_there_is_an_error_at_once_that_leaves_nothing() {
-    let missing = Command { candidates: texts(&["/no/such/program"]), arguments: texts(&["program"]), ..Command::default() };
+    let missing =
+        Command { candidates: texts(&["/no/such/program"]), arguments: texts(&["program"]), ..Command::default() };
     for (command, _) in both_ways(missing) {
         let error = spawn(&command).unwrap_err();
         assert_eq!((error.step, error.error.raw_os_error()), (Step::Program, Some(libc::ENOENT)));
@@ -95,7 +101,10 @@ fn what_is_not_there_is_an_error_at_once_that_leaves_nothing() {
     let closed = Command { descriptors: vec![(0, 0), (5, 999_999)], ..shell("true") };
     for (command, _) in both_ways(closed) {
         let error = spawn(&command).unwrap_err();
-        assert_eq!((error.step, error.descriptor, error.error.raw_os_error()), (Step::Descriptor, 5, Some(libc::EBADF)));
+        assert_eq!(
+            (error.step, error.descriptor, error.error.raw_os_error()),
+            (Step::Descriptor, 5, Some(libc::EBADF))
+        );
     }
 }
 
@@ -166,7 +175,8 @@ fn signals_are_the_default_ones_and_come_through() {
 
 #[test]
 fn sessions_groups_and_terminals() {
-    let ids = "read pid comm state parent group session rest < /proc/self/stat; echo $((pid == group)) $((pid == session))";
+    let ids =
+        "read pid comm state parent group session rest < /proc/self/stat; echo $((pid == group)) $((pid == session))";
     // The shell's own.
     let script = ids.replace("/proc/self", "/proc/$$");
     assert_eq!(output_of(shell(&script)).0, "0 0\n");

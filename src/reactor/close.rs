@@ -7,11 +7,12 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 20] = [
+const ENDED: [Kind; 21] = [
     Kind::ReconnectingClient,
     Kind::ConnectionPool,
     Kind::Listener,
     Kind::DatagramPort,
+    Kind::Process,
     Kind::Transport,
     Kind::Watcher,
     Kind::Trigger,
@@ -56,6 +57,7 @@ pub fn free(reactor: ReactorItem) -> Result {
     reactor.pools.close(&[]);
     reactor.pools.end_all(Kind::Results);
     reactor.pools.end_all(Kind::Addresses);
+    reactor.pools.end_all(Kind::ProcessOutput);
     reactor.pools.end_all(Kind::Failure);
     simulation::leave(reactor);
     drop(reactor.take_hooks());
@@ -91,6 +93,7 @@ fn wipe(reactor: &Reactor) {
     reactor.kept.clear();
     reactor.network.set(0);
     reactor.look_ups.set(0);
+    reactor.processes.set(0);
     reactor.entered.take();
     reactor.scope.set(0);
     reactor.manual.set(None);
@@ -111,6 +114,7 @@ fn wipe(reactor: &Reactor) {
     reactor.above.ready.set(None);
     reactor.above.flush.set(None);
     reactor.above.finish.set(None);
+    reactor.above.processes.set(None);
     reactor.above.close_sockets.set(None);
     reactor.above.on_panic.set(None);
     reactor.state.set(State::Idle);

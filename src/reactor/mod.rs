@@ -94,8 +94,21 @@ pub struct Above {
     pub flush: Cell<Option<fn(ReactorItem, Word)>>,
     /// Closes all sockets: the reactor has panicked, and nothing of it will be told any more.
     pub close_sockets: Cell<Option<fn(ReactorItem)>>,
+    /// The same three for child processes.
+    pub processes: Cell<Option<Processes>>,
     /// Delivers the end of the thing with this handle.
     pub finish: Cell<Option<fn(ReactorItem, Word)>>,
+}
+
+/// What the layer of child processes does for the reactor, beside what the network does.
+#[derive(Clone, Copy)]
+pub struct Processes {
+    /// Tells a process that something came of it.
+    pub ready: fn(ReactorItem, Ready),
+    /// Delivers the end of the process with this handle.
+    pub finish: fn(ReactorItem, Word),
+    /// Lets go of all processes: the reactor has panicked.
+    pub close: fn(ReactorItem),
 }
 
 /// See the module.
@@ -138,6 +151,8 @@ pub struct Reactor {
     kept: kept::Kept,
     /// The network's slot number, for `net`; 0: none yet.
     pub network: Cell<u32>,
+    /// Child processes whose end is still to be told.
+    pub processes: Cell<u32>,
     /// Look-ups that wait for the system.
     pub look_ups: Cell<u32>,
     events: events::Events,
