@@ -173,6 +173,15 @@ impl Item<Process> {
     }
 }
 
+/// Cleans up after what has failed; the words that it has left for the caller are kept.
+fn keep_words<R>(done: Result<R>, clean_up: impl FnOnce()) -> Result<R> {
+    done.map_err(|why| {
+        let words = crate::status::detail_of(why);
+        clean_up();
+        words.map_or(why, |words| why.because(words))
+    })
+}
+
 /// Its slot is free from here on, and what it owned is freed.
 fn free(process: Item<Process>) {
     let reactor = process.root();

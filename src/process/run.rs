@@ -2,7 +2,7 @@
 
 use super::output::{self, Written};
 use super::start::{self, How, What};
-use super::{Process, Protocol, ending, pipes};
+use super::{Process, Protocol, ending, keep_words, pipes};
 use crate::deferred::failure::{self, Failure};
 use crate::deferred::{Deferred, DeferredItem, chain, later};
 use crate::handles::{self, Item, Word};
@@ -57,6 +57,10 @@ impl Protocol for Collector {
 
     fn ended(&self, process: Item<Process>, reason: Word) {
         let Ok(deferred) = self.deferred() else { return };
+        if process.root().check_open().is_err() {
+            // It is cancelled by the same end.
+            return;
+        }
         self.deferred.set(Word::NULL);
         let code = handles::get::<Failure>(reason).map_or(Status::ERR_NO_MEMORY.0, |failure| failure.code());
         if code != Status::PROCESS_DONE.0 && code != Status::ERR_PROCESS_TERMINATED.0 {
@@ -112,7 +116,7 @@ pub fn run(reactor: ReactorItem, mut how: How, input: &[u8], most: u64) -> Resul
     let deferred = chain::new_inside(reactor, give_up, Word::NULL)?;
     let collector =
         Collector { deferred: Cell::new(deferred.word()), written: RefCell::new(written), most, left: Cell::new(most) };
-    let process = start::start(reactor, how, Rc::new(collector)).inspect_err(|_| later::discard(deferred))?;
+    let process = keep_words(start::start(reactor, how, Rc::new(collector)), || later::discard(deferred))?;
     chain::set_canceller_data(deferred, process.word());
     if !input.is_empty() {
         // One that does not read it all may be right.

@@ -1,6 +1,6 @@
 //! Starting a process: its descriptors, its terminal, its program.
 
-use super::{HOOKS, Process, Protocol, ending, flag, free, orphans, pipes};
+use super::{HOOKS, Process, Protocol, ending, flag, free, keep_words, orphans, pipes};
 use crate::driver::{Readiness, Ready};
 use crate::handles::{Item, Word};
 use crate::net::out::OwnDescriptor;
@@ -59,7 +59,7 @@ pub fn start(reactor: ReactorItem, how: How, protocol: Rc<dyn Protocol>) -> Resu
     crate::handles::check_memory(64 * 1024)?;
     let process = make(reactor, &how)?;
     let started = begin(process, how, &*protocol);
-    started.inspect_err(|_| {
+    keep_words(started, || {
         pipes::discard(process);
         free(process);
     })?;
