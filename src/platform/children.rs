@@ -260,7 +260,7 @@ pub fn wait_on_thread(pid: i32, then: impl FnOnce() + Send + 'static) -> io::Res
         child.wait_until_known(libc::WEXITED | libc::WNOWAIT);
         then();
     };
-    let thread = std::thread::Builder::new().name("lariat child".to_owned()).stack_size(64 * 1024);
+    let thread = std::thread::Builder::new().name("lariat child".to_owned()).stack_size(256 * 1024);
     super::with_signals_blocked(|| thread.spawn(wait)).map(drop)
 }
 

@@ -117,9 +117,9 @@ static inline lariat_process_options process_options(void) {
     return options;
 }
 
-/* sh -c SCRIPT. The arguments live until the next one is asked for: by then they were copied. */
+/* sh -c SCRIPT. The arguments live until the thread asks for the next one: by then they were copied. */
 static inline lariat_process_options shell(const char *script) {
-    static const char *arguments[] = {"sh", "-c", NULL, NULL};
+    static _Thread_local const char *arguments[] = {"sh", "-c", NULL, NULL};
     lariat_process_options options = process_options();
     arguments[2] = script;
     options.program = "/bin/sh";
