@@ -120,6 +120,13 @@ typedef struct lariat_directory_entries lariat_directory_entries;
  * lariat_file_info_free. */
 typedef struct lariat_file_info lariat_file_info;
 
+/* A child process. Goes stale when its process_ended has returned; nobody frees it. */
+typedef struct lariat_process lariat_process;
+
+/* What a process has written, and how it has ended. Lives as long as the Deferred whose value it is, or, once it is
+ * taken, until lariat_process_output_free. */
+typedef struct lariat_process_output lariat_process_output;
+
 /* Several reactors, each on a thread of its own. Until lariat_reactor_group_free. */
 typedef struct lariat_reactor_group lariat_reactor_group;
 
@@ -248,7 +255,7 @@ enum {
     LARIAT_ERR_ALREADY_REGISTERED = -47,
     /* The process, or the system, has as many descriptors as it may. */
     LARIAT_ERR_TOO_MANY_DESCRIPTORS = -48,
-    /* There is no such file or directory. */
+    /* There is no such file, program or directory; the message names it. */
     LARIAT_ERR_NOT_FOUND = -49,
     /* There is a file or directory of that name already. */
     LARIAT_ERR_ALREADY_EXISTS = -50,
@@ -260,6 +267,18 @@ enum {
     LARIAT_ERR_NOT_EMPTY = -53,
     /* The disk, or the user's share of it, is full. */
     LARIAT_ERR_NO_SPACE = -54,
+};
+
+enum {
+    LARIAT_PROCESS_DONE = -55, /* The reason of a process that has ended with code 0. */
+};
+
+enum {
+    /* A process has ended with another code, or by a signal: see lariat_failure_exit_code and lariat_failure_exit_signal.
+     */
+    LARIAT_ERR_PROCESS_TERMINATED = -56,
+    /* A process has ended, and how is not known: somebody else has waited for it. */
+    LARIAT_ERR_STATUS_UNKNOWN = -57,
 };
 
 /* Tells the status of this thread's last failed call. A call that works leaves it alone.
@@ -1651,6 +1670,332 @@ LARIAT_API lariat_status lariat_transport_serial_lines(lariat_transport *transpo
  * thread   the reactor's. */
 LARIAT_API lariat_status lariat_transport_set_serial_lines(lariat_transport *transport, uint32_t raised,
                                                            uint32_t lowered);
+
+/* ---- How a child process is started ------------------------------------------------------------------------------ */
+
+enum {
+    /* The program is searched for in PATH, if its name has no slash: in that of its environment, if it gets one. */
+    LARIAT_PROCESS_SEARCH_PATH = 1,
+    /* It leads a session of its own, and so a process group, too: setsid. */
+    LARIAT_PROCESS_NEW_SESSION = 2,
+    /* It leads a process group of its own: setpgid. */
+    LARIAT_PROCESS_NEW_GROUP = 4,
+    /* Its descriptors 0, 1 and 2 are a pseudo-terminal of columns and rows, which is the terminal of a session of its own.
+     */
+    LARIAT_PROCESS_TERMINAL = 8,
+    /* Its group ends with it: what is left of it is killed as soon as the process has ended, and signals of
+     * lariat_process_terminate and of the time limit go to all of it. With LARIAT_PROCESS_NEW_GROUP, _NEW_SESSION or
+     * _TERMINAL only. */
+    LARIAT_PROCESS_KILL_GROUP = 16,
+    /* It is killed when its scope or its reactor ends. Without this it goes on, its pipes closed. */
+    LARIAT_PROCESS_KILL_AT_END = 32,
+};
+
+enum {
+    /* A pipe that the child reads. */
+    LARIAT_DESCRIPTOR_PIPE_IN = 1,
+    /* A pipe that the child writes. */
+    LARIAT_DESCRIPTOR_PIPE_OUT = 2,
+    /* The same as fd is here; 0, 1 and 2 are the standard streams. */
+    LARIAT_DESCRIPTOR_INHERIT = 3,
+    /* The null device: reads end at once, writes go nowhere. */
+    LARIAT_DESCRIPTOR_NULL = 4,
+    /* The file at path, which the child reads. */
+    LARIAT_DESCRIPTOR_FILE_READ = 5,
+    /* The file at path, made or emptied, which the child writes. */
+    LARIAT_DESCRIPTOR_FILE_WRITE = 6,
+    /* The file at path, made if it is not there, which the child writes at its end. */
+    LARIAT_DESCRIPTOR_FILE_APPEND = 7,
+};
+
+/* What a descriptor of a child is. Fixed for ever. */
+typedef struct lariat_process_descriptor {
+    int32_t child_fd; /* Its number in the child, 0 to 65535. */
+    int32_t kind;     /* LARIAT_DESCRIPTOR_PIPE_IN and so on. */
+    lariat_socket fd; /* Of LARIAT_DESCRIPTOR_INHERIT: a descriptor of the host, which stays its own. */
+    const char *path; /* Of a file: where it is; else not looked at. */
+} lariat_process_descriptor;
+
+/* How a child process is started: to be filled by lariat_process_options_init, changed, and given to what starts
+ * processes, which copies it. Paths, arguments and environment are the system's own bytes. */
+typedef struct lariat_process_options {
+    /* Set by lariat_process_options_init. */
+    uint32_t struct_size;
+    /* LARIAT_PROCESS_SEARCH_PATH and so on, together; default 0. */
+    uint32_t flags;
+    /* The program's path; must be set. One without a leading slash is looked for from directory. */
+    const char *program;
+    /* What it gets, its own name first; ended by NULL. May be NULL: its name alone. */
+    const char *const *arguments;
+    /* "NAME=value" each, ended by NULL. May be NULL: the host's environment. */
+    const char *const *environment;
+    /* Where it begins. May be NULL: where the host is. */
+    const char *directory;
+    /* The user that it becomes; -1: the host's (default). With this or gid it is in no other groups any more. */
+    int64_t uid;
+    /* The group that it becomes one of; -1: the host's (default). */
+    int64_t gid;
+    /* Of its terminal; 0: not said. */
+    uint16_t columns;
+    /* Of its terminal; 0: not said. */
+    uint16_t rows;
+    /* 0. */
+    uint32_t reserved;
+    /* Its descriptors. May be NULL if descriptor_count is 0: then 0 is a pipe that it reads, and 1 and 2 are pipes that
+     * it writes; or, with a terminal, that. Of 0, 1 and 2 those that are not given are the null device. It has no
+     * others. */
+    const lariat_process_descriptor *descriptors;
+    /* How many they are. */
+    size_t descriptor_count;
+    /* After so many seconds it is ended as by lariat_process_terminate, and its pipes are closed; INFINITY: no limit
+     * (default). */
+    double time_limit;
+    /* How many seconds the time limit, and a cancelled run, give it to end by itself before it is killed; INFINITY: it
+     * is never killed; default 5. */
+    double kill_after;
+} lariat_process_options;
+
+/* Fills the options of a process with their defaults.
+ *
+ * options      written.
+ * struct_size  sizeof(lariat_process_options).
+ * thread       any. */
+LARIAT_API lariat_status lariat_process_options_init(lariat_process_options *options, uint32_t struct_size);
+
+/* ---- What the owner of a child process wants to be told ---------------------------------------------------------- */
+
+/* Told that a process runs, on the reactor's thread.
+ *
+ * process  the process.
+ * self     as given when it was started. */
+typedef void (*lariat_process_fn)(lariat_process *process, void *self);
+
+/* Told that a process has written something, on the reactor's thread.
+ *
+ * process   the process.
+ * child_fd  where it has written: 1 is its standard output, 2 its standard error; 1 of a terminal.
+ * data      len bytes, until the function returns.
+ * len       at least 1; of a frame also 0.
+ * self      as given when it was started. */
+typedef void (*lariat_child_data_received_fn)(lariat_process *process, int32_t child_fd, const uint8_t *data,
+                                              size_t len, void *self);
+
+/* Told that a pipe of a process is closed, by either side, on the reactor's thread; once for each pipe.
+ *
+ * process   the process, which may still run.
+ * child_fd  the number that the pipe has there; 1 of a terminal.
+ * reason    LARIAT_CONNECTION_DONE; else why. Valid until the function returns, unless kept.
+ * self      as given when it was started. */
+typedef void (*lariat_child_connection_lost_fn)(lariat_process *process, int32_t child_fd, const lariat_failure *reason,
+                                                void *self);
+
+/* Told that a process has ended, on the reactor's thread, never from inside the call that ended it, but for the free of
+ * the reactor and the end of a scope.
+ *
+ * process  the process: for lariat_process_exit_code and lariat_process_exit_signal.
+ * reason   LARIAT_PROCESS_DONE: it has ended with code 0; LARIAT_ERR_PROCESS_TERMINATED: with another code, or by a
+ *          signal; LARIAT_ERR_TIMED_OUT: at its time limit; LARIAT_ERR_STATUS_UNKNOWN: somebody else has waited for it;
+ *          LARIAT_ERR_CLOSED: its scope or its reactor ends. Valid until the function returns, unless kept.
+ * self     as given when it was started. */
+typedef void (*lariat_process_over_fn)(lariat_process *process, const lariat_failure *reason, void *self);
+
+/* What the owner of a process wants to be told: to be filled by lariat_process_protocol_init, changed, and given to
+ * lariat_reactor_spawn, which copies it. Every function may be NULL.
+ *
+ * Twisted  IProcessProtocol. */
+typedef struct lariat_process_protocol {
+    /* Set by lariat_process_protocol_init. */
+    uint32_t struct_size;
+    /* 0. */
+    uint32_t reserved;
+    /* The process runs; comes first, from the loop. */
+    lariat_process_fn connection_made;
+    /* It has written something. */
+    lariat_child_data_received_fn child_data_received;
+    /* A pipe of it is closed. */
+    lariat_child_connection_lost_fn child_connection_lost;
+    /* It has ended; some of its pipes may still be open, and hold what it has written, or be another's, too. Comes once.
+     */
+    lariat_process_over_fn process_exited;
+    /* It has ended, and all its pipes are closed. Comes once, after everything else. */
+    lariat_process_over_fn process_ended;
+    /* Frees self: called exactly once, after all others, or before the call that was to start the process returns NULL.
+     */
+    lariat_free_fn free_self;
+} lariat_process_protocol;
+
+/* Fills the protocol of a process with nothing to be told.
+ *
+ * protocol     written.
+ * struct_size  sizeof(lariat_process_protocol).
+ * thread       any. */
+LARIAT_API lariat_status lariat_process_protocol_init(lariat_process_protocol *protocol, uint32_t struct_size);
+
+/* ---- Child processes --------------------------------------------------------------------------------------------- */
+
+/* Starts a program as a child process.
+ *
+ * It begins with all signals as the system has them, with no descriptor but those that the options give it, and as fast
+ * in a large process as in a small one. Each child is waited for by itself: no other child of the host is ever waited
+ * for, no handler of SIGCHLD is needed or replaced; a host that waits for any child, or ignores SIGCHLD, may take away
+ * how it has ended. It is watched by its descriptor (Linux 5.4), else by a thread of its own.
+ *
+ * options   copied.
+ * protocol  copied.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   a handle that is good until process_ended has returned; NULL on failure: then nothing was started, and
+ *           nothing is told.
+ * errors    LARIAT_ERR_NOT_FOUND: no such program, or directory; LARIAT_ERR_PERMISSION_DENIED: it is no program, or may
+ *           not be run; LARIAT_ERR_TOO_MANY_DESCRIPTORS; LARIAT_ERR_OS. The message names the program and what failed.
+ *           LARIAT_ERR_NOT_SUPPORTED on Windows, and by a simulated reactor.
+ * thread    the reactor's. Nothing is called from inside this call. When the scope or the reactor ends first, its pipes
+ *           are closed, and it is killed with LARIAT_PROCESS_KILL_AT_END alone; one that goes on is waited for when
+ *           another child is started or ends, or a reactor is freed, or by the host.
+ * Twisted   IReactorProcess.spawnProcess. */
+LARIAT_API lariat_process *lariat_reactor_spawn(lariat_reactor *reactor, const lariat_process_options *options,
+                                                const lariat_process_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_spawn, but queues events instead of calling: LARIAT_EVENT_CHILD_DATA_RECEIVED,
+ * LARIAT_EVENT_CHILD_CONNECTION_LOST, LARIAT_EVENT_PROCESS_EXITED and, last, LARIAT_EVENT_PROCESS_ENDED. While the
+ * queue is full, nothing is read.
+ *
+ * options  copied.
+ * tag      any number; comes back in the events.
+ * returns  as lariat_reactor_spawn does.
+ * thread   the reactor's. */
+LARIAT_API lariat_process *lariat_reactor_spawn_event(lariat_reactor *reactor, const lariat_process_options *options,
+                                                      uint64_t tag);
+
+/* Runs a program, and collects what it writes. Descriptor 0 is the null device where there is no input, unless the
+ * options say what it is; all pipes that the process writes are collected, each by itself.
+ *
+ * options     copied.
+ * input       len bytes, written to descriptor 0, which is then closed; may be NULL if len is 0.
+ * len         bytes.
+ * max_output  bytes in all that are collected at most; 0: 64 MiB.
+ * returns     a Deferred that fires with a lariat_process_output when the process has ended and its pipes are closed,
+ *             however it has ended; or fails with LARIAT_ERR_TIMED_OUT, LARIAT_ERR_LIMIT when it writes more than
+ *             max_output, or LARIAT_ERR_STATUS_UNKNOWN. Cancelling it, and the limits, end the process: see kill_after
+ *             of the options; the end of its scope or reactor kills it. NULL on failure.
+ * errors      as of lariat_reactor_spawn.
+ * thread      the reactor's.
+ * Twisted     twisted.internet.utils.getProcessOutputAndValue. */
+LARIAT_API lariat_deferred *lariat_reactor_run_process(lariat_reactor *reactor, const lariat_process_options *options,
+                                                       const uint8_t *input, size_t len, uint64_t max_output);
+
+/* Gives the stream at this end of a pipe of a process, or of its terminal: for all that streams can, such as being
+ * paused, framing, water marks and limits. With another protocol it is read past the process, whose
+ * child_connection_lost is called all the same.
+ *
+ * child_fd  the number that the pipe has in the child; 0, 1 or 2 of a terminal.
+ * returns   the stream, which goes stale when it is closed; NULL on failure.
+ * errors    LARIAT_ERR_CLOSED when it is closed; LARIAT_ERR_INVALID_ARGUMENT when there is no pipe at that number.
+ * thread    the reactor's. */
+LARIAT_API lariat_transport *lariat_process_transport(lariat_process *process, int32_t child_fd);
+
+/* Writes to a pipe that a process reads, or to its terminal. What the pipe has no room for waits: see
+ * lariat_transport_register_producer, and lariat_transport_set_max_buffer, with lariat_process_transport.
+ *
+ * child_fd  the number that the pipe has in the child; 0 is its standard input.
+ * data      len bytes; may be NULL if len is 0.
+ * len       bytes.
+ * errors    as of lariat_process_transport and of lariat_transport_write.
+ * thread    the reactor's.
+ * Twisted   IProcessTransport.writeToChild. */
+LARIAT_API lariat_status lariat_process_write(lariat_process *process, int32_t child_fd, const uint8_t *data,
+                                              size_t len);
+
+/* Closes a pipe of a process, once all that was written is out. A terminal is closed as a whole, which hangs it up.
+ *
+ * child_fd  the number that the pipe has in the child.
+ * errors    as of lariat_process_transport.
+ * thread    the reactor's. child_connection_lost comes later.
+ * Twisted   IProcessTransport.closeChildFD. */
+LARIAT_API lariat_status lariat_process_close(lariat_process *process, int32_t child_fd);
+
+/* Closes all pipes of a process, once all that was written is out. So a process that has ended is over, though others
+ * have its pipes still.
+ *
+ * thread   the reactor's. child_connection_lost comes later, for each.
+ * Twisted  IProcessTransport.loseConnection. */
+LARIAT_API lariat_status lariat_process_lose_connection(lariat_process *process);
+
+/* Sends a signal to a process, and to it alone.
+ *
+ * signal   its number; 0 sends nothing, but tells whether it could be sent.
+ * errors   LARIAT_ERR_CLOSED when it has ended; LARIAT_ERR_PERMISSION_DENIED when it is another user's now.
+ * thread   the reactor's.
+ * Twisted  IProcessTransport.signalProcess. */
+LARIAT_API lariat_status lariat_process_signal(lariat_process *process, int32_t signal);
+
+/* Sends a signal to all of the process group that a process leads, also when it has ended itself: until process_ended,
+ * where the system can (Linux 6.9).
+ *
+ * signal  its number; 0 sends nothing, but tells whether it could be sent.
+ * errors  LARIAT_ERR_INVALID_STATE when it leads no group; LARIAT_ERR_CLOSED when nobody is left of it;
+ *         LARIAT_ERR_PERMISSION_DENIED; LARIAT_ERR_NOT_SUPPORTED when it has ended, where the system cannot.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_process_signal_group(lariat_process *process, int32_t signal);
+
+/* Asks a process to end, by SIGTERM, and kills it if it has not after a while; with LARIAT_PROCESS_KILL_GROUP all of its
+ * group. Called again, it begins anew.
+ *
+ * grace_seconds  how long it has before it is killed; 0: it is killed at once; INFINITY: it never is.
+ * errors         LARIAT_ERR_CLOSED when it has ended; LARIAT_ERR_PERMISSION_DENIED when it is another user's now.
+ * thread         the reactor's. */
+LARIAT_API lariat_status lariat_process_terminate(lariat_process *process, double grace_seconds);
+
+/* Tells the number of a process. Once it has ended, the system may give that to another one.
+ *
+ * returns  1 or more; negative: an error.
+ * thread   the reactor's.
+ * Twisted  IProcessTransport.pid. */
+LARIAT_API int32_t lariat_process_pid(lariat_process *process);
+
+/* Tells the code that a process has ended with.
+ *
+ * code     written: 0 to 255; -1 if it was ended by a signal. May be NULL.
+ * returns  LARIAT_OK; LARIAT_EMPTY: it has not ended, as far as is known; negative: an error.
+ * errors   LARIAT_ERR_STATUS_UNKNOWN when somebody else has waited for it.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_process_exit_code(lariat_process *process, int32_t *code);
+
+/* Tells the signal that a process was ended by.
+ *
+ * signal   written: its number; 0 if it has ended by itself. May be NULL.
+ * returns  LARIAT_OK; LARIAT_EMPTY: it has not ended, as far as is known; negative: an error.
+ * errors   LARIAT_ERR_STATUS_UNKNOWN when somebody else has waited for it.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_process_exit_signal(lariat_process *process, int32_t *signal);
+
+/* ---- What a process has written, and how it has ended ------------------------------------------------------------ */
+
+/* Shows what a process has written to one of its descriptors.
+ *
+ * child_fd  1 is its standard output, and all of a terminal; 2 its standard error.
+ * data      written: where it is, for as long as the output lives.
+ * len       written: how many bytes.
+ * errors    LARIAT_ERR_INVALID_ARGUMENT when nothing was collected from that descriptor.
+ * thread    the reactor's. */
+LARIAT_API lariat_status lariat_process_output_data(const lariat_process_output *output, int32_t child_fd,
+                                                    const uint8_t **data, size_t *len);
+
+/* Tells the code that the process has ended with.
+ *
+ * code    written: 0 to 255; -1 if it was ended by a signal. May be NULL.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_process_output_exit_code(const lariat_process_output *output, int32_t *code);
+
+/* Tells the signal that the process was ended by.
+ *
+ * signal  written: its number; 0 if it has ended by itself. May be NULL.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_process_output_exit_signal(const lariat_process_output *output, int32_t *signal);
+
+/* Frees output that was taken from its Deferred; else its Deferred frees it.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_process_output_free(lariat_process_output *output);
 
 /* ---- Connections: writing, ending, reading ----------------------------------------------------------------------- */
 
@@ -3928,6 +4273,21 @@ LARIAT_API int32_t lariat_failure_code(const lariat_failure *failure);
  * thread   the reactor's. */
 LARIAT_API int32_t lariat_failure_os_error(const lariat_failure *failure);
 
+/* Tells the code that the process ended with that a failure is about.
+ *
+ * returns  0 to 255; -1 if it is about none, or that was ended by a signal, or how it ended is not known; another
+ *          negative number for a handle that is none.
+ * thread   the reactor's.
+ * Twisted  ProcessTerminated.exitCode. */
+LARIAT_API int32_t lariat_failure_exit_code(const lariat_failure *failure);
+
+/* Tells the signal that the process was ended by that a failure is about.
+ *
+ * returns  its number; 0 if there is none, and on failure.
+ * thread   the reactor's.
+ * Twisted  ProcessTerminated.signal. */
+LARIAT_API int32_t lariat_failure_exit_signal(const lariat_failure *failure);
+
 /* Tells in words what went wrong.
  *
  * returns  text that lives as long as the failure; never NULL: for a handle that is none, words that say so.
@@ -4340,6 +4700,14 @@ enum {
     LARIAT_EVENT_DATAGRAM_PORT_STOPPED = 16,
     /* An attempt to connect has failed: failure; source: its reconnecting client. */
     LARIAT_EVENT_ATTEMPT_FAILED = 17,
+    /* A child has written: data, len, child_fd; source: its process. */
+    LARIAT_EVENT_CHILD_DATA_RECEIVED = 18,
+    /* A pipe of a child is closed: child_fd, failure; source: its process. */
+    LARIAT_EVENT_CHILD_CONNECTION_LOST = 19,
+    /* A child has ended: failure; source: its process. Its pipes may still be open. */
+    LARIAT_EVENT_PROCESS_EXITED = 20,
+    /* A child has ended, and all its pipes are closed: failure; source: its process, stale. */
+    LARIAT_EVENT_PROCESS_ENDED = 21,
 };
 
 /* What happened to something that was made with a tag; to be prepared once by lariat_event_init, and filled by
@@ -4359,9 +4727,9 @@ typedef struct lariat_event {
     void *source;
     /* LARIAT_READABLE, LARIAT_WRITABLE or both, of a watcher; else 0. */
     int32_t readiness;
-    /* 0. */
-    int32_t reserved;
-    /* What was received, by a transport or a datagram port; else NULL. */
+    /* Which descriptor of a child it was, by its number there; else 0. */
+    int32_t child_fd;
+    /* What was received, by a transport, a datagram port or from a child; else NULL. */
     const uint8_t *data;
     /* How many bytes data has. */
     size_t len;
@@ -4448,6 +4816,10 @@ typedef struct lariat_stats {
     uint64_t directories;
     /* Bytes, entries and information that operations on files have given. */
     uint64_t file_values;
+    /* Child processes that are not over, those included that nobody is told of any more. */
+    uint64_t processes;
+    /* Outputs of processes. */
+    uint64_t process_outputs;
 } lariat_stats;
 
 /* Prepares stats to be filled.

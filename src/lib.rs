@@ -6,6 +6,7 @@ pub mod files;
 pub mod handles;
 pub mod net;
 pub mod platform;
+pub mod process;
 pub mod protocol;
 pub mod reactor;
 pub mod status;

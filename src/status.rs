@@ -109,6 +109,9 @@ statuses! {
     ERR_NOT_A_FILE = -52, "it is a directory, or another thing that is no file";
     ERR_NOT_EMPTY = -53, "the directory is not empty";
     ERR_NO_SPACE = -54, "there is no space left";
+    PROCESS_DONE = -55, "the process has ended well";
+    ERR_PROCESS_TERMINATED = -56, "the process has failed, or was killed";
+    ERR_STATUS_UNKNOWN = -57, "somebody else has waited for the process";
 }
 
 impl Status {

@@ -14,6 +14,8 @@ pub struct Failure {
     /// Which element of a list failed; -1 none.
     index: Cell<i64>,
     holders: Cell<u32>,
+    /// How a process has ended, as waitpid tells it; -1: it is about none.
+    exit_status: Cell<i32>,
     /// None: the code's own text.
     message: RefCell<Option<CString>>,
     payload: RefCell<Owned>,
@@ -59,6 +61,7 @@ pub fn make(reactor: ReactorItem, reason: &Reason, payload: Owned) -> Result<Ite
     failure.code.set(reason.code);
     failure.os_error.set(reason.os_error);
     failure.index.set(-1);
+    failure.exit_status.set(-1);
     failure.holders.set(1);
     *failure.message.borrow_mut() = message;
     *failure.payload.borrow_mut() = payload;
@@ -89,6 +92,7 @@ pub fn with_index(reactor: ReactorItem, failure: Word, index: usize) -> Word {
     let reason = Reason { code: of.code.get(), os_error: of.os_error.get(), message: message.as_deref() };
     let Ok(made) = make(reactor, &reason, Owned::new(of.payload.borrow().word(), None)) else { return Word::NULL };
     made.index.set(index as i64);
+    made.exit_status.set(of.exit_status.get());
     *made.inner.borrow_mut() = owned(keep(failure));
     made.word()
 }
@@ -158,6 +162,23 @@ impl Failure {
     /// Which element of a list failed; -1 none.
     pub fn index(&self) -> i64 {
         self.index.get()
+    }
+
+    /// Says how a process has ended, as waitpid tells it.
+    pub fn set_exit_status(&self, status: i32) {
+        self.exit_status.set(status);
+    }
+
+    /// The code that a process has ended with by itself.
+    pub fn exit_code(&self) -> Option<i32> {
+        let status = self.exit_status.get();
+        (status >= 0 && status & 0x7f == 0).then_some((status >> 8) & 0xff)
+    }
+
+    /// The signal that a process was ended by.
+    pub fn exit_signal(&self) -> Option<i32> {
+        let status = self.exit_status.get();
+        (status >= 0 && status & 0x7f != 0).then_some(status & 0x7f)
     }
 
     /// The payload; the failure's.

@@ -4,6 +4,7 @@
 //! that is given is what the header says. Everything else is checked.
 
 use super::datagram::*;
+use super::process_protocol::*;
 use super::types::*;
 use crate::deferred::failure::{self, Failure, Reason};
 use crate::handles::{self, *};
@@ -63,6 +64,10 @@ functions! {
     datagram_failed_fn: lariat_datagram_failed_fn => DatagramFailedFn;
     datagram_stopped_fn: lariat_datagram_stopped_fn => LostFn;
     attempt_failed_fn: lariat_attempt_failed_fn => AttemptFailedFn;
+    process_fn: lariat_process_fn => TransportFn;
+    child_data_fn: lariat_child_data_received_fn => ChildDataFn;
+    child_lost_fn: lariat_child_connection_lost_fn => ChildLostFn;
+    process_over_fn: lariat_process_over_fn => LostFn;
     group_setup_fn: lariat_group_setup_fn => GroupSetupFn;
 }
 
@@ -195,6 +200,32 @@ pub fn write_text(name: &str, (text, capacity): (*mut c_char, usize), length: *m
     }
     let why = format_args!("{name}: there is room for {capacity} bytes, and {} are needed", bytes.len() + 1);
     Err(Status::ERR_TOO_LONG.because(why))
+}
+
+/// A string of the system's own bytes, copied.
+pub fn system_text(name: &str, text: *const c_char) -> Result<std::ffi::CString> {
+    let bytes = bytes_text(name, text)?;
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len() + 1).map_err(|_| Status::ERR_NO_MEMORY)?;
+    copy.extend_from_slice(bytes);
+    std::ffi::CString::new(copy).map_err(|_| invalid(format_args!("{name} has a NUL inside")))
+}
+
+/// A list of strings of C that ends with NULL, copied; None if there is no list.
+pub fn system_texts(name: &str, list: *const *const c_char) -> Result<Option<Vec<std::ffi::CString>>> {
+    if list.is_null() {
+        return Ok(None);
+    }
+    let mut texts = Vec::new();
+    loop {
+        // SAFETY: the list is not NULL, and C vouches that it ends with NULL, which was not reached yet.
+        let text = unsafe { list.add(texts.len()).read() };
+        if text.is_null() {
+            return Ok(Some(texts));
+        }
+        texts.try_reserve(1).map_err(|_| Status::ERR_NO_MEMORY)?;
+        texts.push(system_text(name, text)?);
+    }
 }
 
 /// Text that must be given.

@@ -43,6 +43,14 @@ pub const LARIAT_EVENT_DATAGRAMS_DRAINED: i32 = 15;
 pub const LARIAT_EVENT_DATAGRAM_PORT_STOPPED: i32 = 16;
 /// An attempt to connect has failed: failure; source: its reconnecting client.
 pub const LARIAT_EVENT_ATTEMPT_FAILED: i32 = 17;
+/// A child has written: data, len, child_fd; source: its process.
+pub const LARIAT_EVENT_CHILD_DATA_RECEIVED: i32 = 18;
+/// A pipe of a child is closed: child_fd, failure; source: its process.
+pub const LARIAT_EVENT_CHILD_CONNECTION_LOST: i32 = 19;
+/// A child has ended: failure; source: its process. Its pipes may still be open.
+pub const LARIAT_EVENT_PROCESS_EXITED: i32 = 20;
+/// A child has ended, and all its pipes are closed: failure; source: its process, stale.
+pub const LARIAT_EVENT_PROCESS_ENDED: i32 = 21;
 
 const _: () = assert!(
     LARIAT_EVENT_CALL == events::CALL
@@ -61,6 +69,10 @@ const _: () = assert!(
         && LARIAT_EVENT_DATAGRAMS_DRAINED == events::DATAGRAMS_DRAINED
         && LARIAT_EVENT_DATAGRAM_PORT_STOPPED == events::DATAGRAM_PORT_STOPPED
         && LARIAT_EVENT_ATTEMPT_FAILED == events::ATTEMPT_FAILED
+        && LARIAT_EVENT_CHILD_DATA_RECEIVED == events::CHILD_DATA_RECEIVED
+        && LARIAT_EVENT_CHILD_CONNECTION_LOST == events::CHILD_CONNECTION_LOST
+        && LARIAT_EVENT_PROCESS_EXITED == events::PROCESS_EXITED
+        && LARIAT_EVENT_PROCESS_ENDED == events::PROCESS_ENDED
         && LARIAT_EMPTY == Status::EMPTY.0
 );
 
@@ -83,9 +95,9 @@ pub struct lariat_event {
     pub source: *mut c_void,
     /// LARIAT_READABLE, LARIAT_WRITABLE or both, of a watcher; else 0.
     pub readiness: i32,
-    /// 0.
-    pub reserved: i32,
-    /// What was received, by a transport or a datagram port; else NULL.
+    /// Which descriptor of a child it was, by its number there; else 0.
+    pub child_fd: i32,
+    /// What was received, by a transport, a datagram port or from a child; else NULL.
     pub data: *const u8,
     /// How many bytes data has.
     pub len: usize,
@@ -96,7 +108,7 @@ pub struct lariat_event {
 // SAFETY: repr(C), begins with struct_size, and holds numbers and pointers.
 unsafe impl Versioned for lariat_event {
     const FIELDS: &'static [usize] =
-        fields!(lariat_event: struct_size kind tag value failure source readiness reserved data len peer);
+        fields!(lariat_event: struct_size kind tag value failure source readiness child_fd data len peer);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -107,7 +119,7 @@ unsafe impl Versioned for lariat_event {
             failure: std::ptr::null(),
             source: std::ptr::null_mut(),
             readiness: 0,
-            reserved: 0,
+            child_fd: 0,
             data: std::ptr::null(),
             len: 0,
             peer: std::ptr::null(),
@@ -151,7 +163,7 @@ impl lariat_event {
             failure: seen.failure.pointer(),
             source: pointer(seen.source),
             readiness: seen.readiness,
-            reserved: 0,
+            child_fd: seen.child_fd,
             data: if seen.data.1 == 0 { std::ptr::null() } else { seen.data.0.pointer() },
             len: seen.data.1,
             peer: seen.peer.pointer(),

@@ -25,6 +25,27 @@ pub extern "C" fn lariat_failure_os_error(failure: *const lariat_failure) -> i32
     guard::on(failure, |failure| Ok(OrZero(failure.os_error())))
 }
 
+/// Tells the code that the process ended with that a failure is about.
+///
+/// returns  0 to 255; -1 if it is about none, or that was ended by a signal, or how it ended is not known; another
+///          negative number for a handle that is none.
+/// thread   the reactor's.
+/// Twisted  ProcessTerminated.exitCode.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_failure_exit_code(failure: *const lariat_failure) -> i32 {
+    guard::on(failure, |failure| Ok(failure.exit_code().unwrap_or(-1)))
+}
+
+/// Tells the signal that the process was ended by that a failure is about.
+///
+/// returns  its number; 0 if there is none, and on failure.
+/// thread   the reactor's.
+/// Twisted  ProcessTerminated.signal.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_failure_exit_signal(failure: *const lariat_failure) -> i32 {
+    guard::on(failure, |failure| Ok(OrZero(failure.exit_signal().unwrap_or(0))))
+}
+
 /// Tells in words what went wrong.
 ///
 /// returns  text that lives as long as the failure; never NULL: for a handle that is none, words that say so.

@@ -78,6 +78,7 @@ pub(super) fn read(protocol: *const lariat_protocol) -> Result<Protocol> {
         pull: read.pull != 0,
         events: None,
         shared: Owned::default(),
+        whole: None,
     })
 }
 

@@ -72,6 +72,10 @@ pub struct lariat_stats {
     pub directories: u64,
     /// Bytes, entries and information that operations on files have given.
     pub file_values: u64,
+    /// Child processes that are not over, those included that nobody is told of any more.
+    pub processes: u64,
+    /// Outputs of processes.
+    pub process_outputs: u64,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers.
@@ -80,7 +84,7 @@ unsafe impl Versioned for lariat_stats {
         struct_size threads delayed_calls soon_calls deferreds failures results watchers triggers locks semaphores
         queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns transports
         listeners datagram_ports look_ups addresses reconnecting_clients connection_pools files directories
-        file_values);
+        file_values processes process_outputs);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -114,6 +118,8 @@ unsafe impl Versioned for lariat_stats {
             files: 0,
             directories: 0,
             file_values: 0,
+            processes: 0,
+            process_outputs: 0,
         }
     }
 }
@@ -184,6 +190,8 @@ impl lariat_stats {
             files: alive(Kind::File),
             directories: alive(Kind::Directory),
             file_values: alive(Kind::Bytes) + alive(Kind::DirectoryEntries) + alive(Kind::FileInfo),
+            processes: alive(Kind::Process),
+            process_outputs: alive(Kind::ProcessOutput),
         }
     }
 }

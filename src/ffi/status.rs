@@ -122,7 +122,7 @@ pub const LARIAT_ERR_BAD_FRAME: i32 = -46;
 pub const LARIAT_ERR_ALREADY_REGISTERED: i32 = -47;
 /// The process, or the system, has as many descriptors as it may.
 pub const LARIAT_ERR_TOO_MANY_DESCRIPTORS: i32 = -48;
-/// There is no such file or directory.
+/// There is no such file, program or directory; the message names it.
 pub const LARIAT_ERR_NOT_FOUND: i32 = -49;
 /// There is a file or directory of that name already.
 pub const LARIAT_ERR_ALREADY_EXISTS: i32 = -50;
@@ -134,6 +134,12 @@ pub const LARIAT_ERR_NOT_A_FILE: i32 = -52;
 pub const LARIAT_ERR_NOT_EMPTY: i32 = -53;
 /// The disk, or the user's share of it, is full.
 pub const LARIAT_ERR_NO_SPACE: i32 = -54;
+/// The reason of a process that has ended with code 0.
+pub const LARIAT_PROCESS_DONE: i32 = -55;
+/// A process has ended with another code, or by a signal: see lariat_failure_exit_code and lariat_failure_exit_signal.
+pub const LARIAT_ERR_PROCESS_TERMINATED: i32 = -56;
+/// A process has ended, and how is not known: somebody else has waited for it.
+pub const LARIAT_ERR_STATUS_UNKNOWN: i32 = -57;
 
 /// The constants are literals for cbindgen's sake; here they are held to the core's.
 macro_rules! same_as_in_core {
@@ -199,6 +205,9 @@ same_as_in_core! {
     LARIAT_ERR_NOT_A_FILE ERR_NOT_A_FILE;
     LARIAT_ERR_NOT_EMPTY ERR_NOT_EMPTY;
     LARIAT_ERR_NO_SPACE ERR_NO_SPACE;
+    LARIAT_PROCESS_DONE PROCESS_DONE;
+    LARIAT_ERR_PROCESS_TERMINATED ERR_PROCESS_TERMINATED;
+    LARIAT_ERR_STATUS_UNKNOWN ERR_STATUS_UNKNOWN;
 }
 
 /// Tells the status of this thread's last failed call. A call that works leaves it alone.

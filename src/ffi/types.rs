@@ -18,6 +18,7 @@ use crate::net::connection_pool::ConnectionPool;
 use crate::net::group::ReactorGroup;
 use crate::net::reconnecting::Client;
 use crate::net::{addresses::Addresses, datagram::DatagramPort, listener::Listener, transport::Transport};
+use crate::process::{Process, output::ProcessOutput};
 use crate::reactor::{Reactor, scopes::Scope, simulation::Simulation, timers::DelayedCall, watch::Watcher};
 use std::ffi::{c_char, c_void};
 
@@ -162,6 +163,17 @@ pub struct lariat_directory_entries {
 /// What is known of a file. It lives as long as the Deferred whose value it is, or, once it is taken, until
 /// lariat_file_info_free.
 pub struct lariat_file_info {
+    _private: [u8; 0],
+}
+
+/// A child process. Goes stale when its process_ended has returned; nobody frees it.
+pub struct lariat_process {
+    _private: [u8; 0],
+}
+
+/// What a process has written, and how it has ended. Lives as long as the Deferred whose value it is, or, once it is
+/// taken, until lariat_process_output_free.
+pub struct lariat_process_output {
     _private: [u8; 0],
 }
 
@@ -452,4 +464,6 @@ handles! {
     lariat_bytes = Bytes;
     lariat_directory_entries = DirectoryEntries;
     lariat_file_info = FileInfo;
+    lariat_process = Process;
+    lariat_process_output = ProcessOutput;
 }

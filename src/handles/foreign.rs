@@ -86,6 +86,10 @@ pub type TransportFn = extern "C-unwind" fn(Word, Word);
 pub type DataFn = extern "C-unwind" fn(Word, Word, usize, Word);
 /// `lariat_connection_lost_fn` and `lariat_datagram_stopped_fn`: transport or port, reason, self.
 pub type LostFn = extern "C-unwind" fn(Word, Word, Word);
+/// `lariat_child_data_received_fn`: process, descriptor, data, length, self.
+pub type ChildDataFn = extern "C-unwind" fn(Word, i32, Word, usize, Word);
+/// `lariat_child_connection_lost_fn`: process, descriptor, reason, self.
+pub type ChildLostFn = extern "C-unwind" fn(Word, i32, Word, Word);
 /// `lariat_build_protocol_fn`: listener, transport, where self goes, user data; returns a status.
 pub type BuildFn = extern "C-unwind" fn(Word, Word, &mut Word, Word) -> i32;
 /// `lariat_attempt_failed_fn`: client, failure, seconds, user data.

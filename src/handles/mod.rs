@@ -54,7 +54,9 @@ pub enum Kind {
     Bytes,
     DirectoryEntries,
     FileInfo,
+    Process,
+    ProcessOutput,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 33;
+pub const KINDS: usize = 35;

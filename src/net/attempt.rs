@@ -110,6 +110,10 @@ pub(super) fn progress(transport: Item<Transport>, ready: Ready) {
                 transport.set(flag::PEER_ENDED);
             }
             done(reactor, Ok(transport));
+            // One that is only written hears once that nobody reads it any more.
+            if ready.ended && transport.is_alive() && transport.has(flag::READ_CLOSED) {
+                writing::probe(transport);
+            }
         }
         Ok(Some(why)) | Err(why) => {
             abandon(transport);

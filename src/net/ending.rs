@@ -190,7 +190,7 @@ fn finish_inside(reactor: ReactorItem, transport: Item<Transport>) {
 
 fn tell_lost(transport: Item<Transport>, protocol: &super::protocol::Protocol, reason: Word) {
     let reactor = transport.root();
-    if let Some(tag) = protocol.events {
+    if let Some(tag) = protocol.events.filter(|_| protocol.whole.is_none()) {
         let failure = failure::owned(failure::keep(reason));
         let source = transport.word();
         events::push(reactor, Event { kind: events::CONNECTION_LOST, tag, source, failure, ..Event::default() });

@@ -150,6 +150,8 @@ fn ready(reactor: ReactorItem, ready: Ready) {
         }
     } else if let Ok(listener) = handles::get::<Listener>(ready.key) {
         listener::ready(reactor, listener, ready);
+    } else if let Some(processes) = reactor.above.processes.get() {
+        (processes.ready)(reactor, ready);
     }
 }
 
@@ -157,6 +159,9 @@ fn close_sockets(reactor: ReactorItem) {
     reactor.pools.all::<Transport>().into_iter().for_each(ending::close);
     reactor.pools.all::<Listener>().into_iter().for_each(listener::close);
     reactor.pools.all::<DatagramPort>().into_iter().for_each(datagram::close);
+    if let Some(processes) = reactor.above.processes.get() {
+        (processes.close)(reactor);
+    }
 }
 
 fn flush(_: ReactorItem, thing: Word) {
@@ -169,7 +174,7 @@ fn flush(_: ReactorItem, thing: Word) {
     }
 }
 
-fn finish(_: ReactorItem, thing: Word) {
+fn finish(reactor: ReactorItem, thing: Word) {
     if handles::is_of_kind(thing, Kind::Transport) {
         if let Ok(transport) = handles::get::<Transport>(thing) {
             ending::finish(transport);
@@ -180,6 +185,8 @@ fn finish(_: ReactorItem, thing: Word) {
         }
     } else if let Ok(listener) = handles::get::<Listener>(thing) {
         listener::finish(listener);
+    } else if let Some(processes) = reactor.above.processes.get() {
+        (processes.finish)(reactor, thing);
     }
 }
 

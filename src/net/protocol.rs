@@ -22,6 +22,16 @@ pub struct Protocol {
     pub events: Option<u64>,
     /// What all connections have as self, freed with the last of them.
     pub shared: Owned,
+    /// Who is told in place of the functions: the stream is a part of something else.
+    pub whole: Option<Rc<dyn Whole>>,
+}
+
+/// What a stream is a part of, such as a pipe of a process.
+pub trait Whole {
+    /// Bytes came.
+    fn received(&self, transport: Item<Transport>, data: &[u8]);
+    /// Where an event comes from, and which part of that the stream is.
+    fn source(&self) -> (Word, i32);
 }
 
 impl Protocol {
@@ -52,6 +62,9 @@ impl Item<Transport> {
         let reactor = self.root();
         let Some((function, tag)) = self.with_protocol(|protocol| (which(protocol), protocol.events)) else { return };
         if let Some(tag) = tag {
+            if self.is_part() {
+                return;
+            }
             if kind == events::CONNECTION_MADE {
                 // Nothing is read before the host has seen it, and has said how: by framing, for one.
                 self.set(flag::HELD);
@@ -61,6 +74,11 @@ impl Item<Transport> {
             let _out = reactor.call_out();
             reactor.in_scope(self.scope.get(), || function(self.word(), self.this.get()));
         }
+    }
+
+    /// Whether what it is a part of tells of it.
+    pub(super) fn is_part(self) -> bool {
+        self.with_protocol(|protocol| protocol.whole.is_some()) == Some(true)
     }
 
     /// Hands data to the protocol.
@@ -76,6 +94,20 @@ impl Item<Transport> {
             let _out = reactor.call_out();
             let place = Word::new(data.as_ptr());
             reactor.in_scope(self.scope.get(), || function(self.word(), place, data.len(), self.this.get()));
+        } else {
+            self.deliver_to_whole(data);
+        }
+    }
+
+    /// Hands data to what the stream is a part of.
+    #[cold]
+    #[inline(never)]
+    fn deliver_to_whole(self, data: &[u8]) {
+        let whole = self.with_protocol(|protocol| protocol.whole.clone()).flatten();
+        if let Some(whole) = whole {
+            let reactor = self.root();
+            let _out = reactor.call_out();
+            reactor.in_scope(self.scope.get(), || whole.received(self, data));
         }
     }
 
@@ -85,8 +117,12 @@ impl Item<Transport> {
             return self.lost_to(crate::status::Status::ERR_NO_MEMORY, "no memory for what was received");
         }
         copy.extend_from_slice(data);
-        let event = Event { kind: events::DATA_RECEIVED, tag, source: self.word(), data: copy, ..Event::default() };
-        events::push(self.root(), event);
+        let of = self.with_protocol(|protocol| protocol.whole.as_ref().map(|whole| whole.source())).flatten();
+        let (kind, (source, child_fd)) = match of {
+            Some(of) => (events::CHILD_DATA_RECEIVED, of),
+            None => (events::DATA_RECEIVED, (self.word(), 0)),
+        };
+        events::push(self.root(), Event { kind, tag, source, child_fd, data: copy, ..Event::default() });
     }
 
     /// Whether the data that comes now has nowhere to go; then reading goes on when there is room for its events.

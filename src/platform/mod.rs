@@ -3,6 +3,12 @@
 
 mod errors;
 pub use errors::{SystemError, system_error};
+#[cfg(unix)]
+mod children;
+#[cfg(unix)]
+pub use children::*;
+mod command;
+pub use command::*;
 mod names;
 pub use names::{NameError, look_up};
 #[cfg(unix)]
@@ -21,6 +27,11 @@ mod sockets;
 pub use sockets::*;
 #[cfg(unix)]
 pub mod terminals;
+mod spawn;
+#[cfg(unix)]
+pub use spawn::spawn;
+#[cfg(unix)]
+mod spawn_child;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -29,6 +40,10 @@ pub use unix::*;
 mod windows;
 #[cfg(windows)]
 pub use windows::*;
+#[cfg(windows)]
+mod windows_children;
+#[cfg(windows)]
+pub use windows_children::*;
 #[cfg(windows)]
 mod windows_datagrams;
 #[cfg(windows)]

@@ -7,11 +7,12 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 22] = [
+const ENDED: [Kind; 23] = [
     Kind::ReconnectingClient,
     Kind::ConnectionPool,
     Kind::Listener,
     Kind::DatagramPort,
+    Kind::Process,
     Kind::Transport,
     Kind::File,
     Kind::Directory,
@@ -61,6 +62,7 @@ pub fn free(reactor: ReactorItem) -> Result {
     reactor.pools.end_all(Kind::Bytes);
     reactor.pools.end_all(Kind::DirectoryEntries);
     reactor.pools.end_all(Kind::FileInfo);
+    reactor.pools.end_all(Kind::ProcessOutput);
     reactor.pools.end_all(Kind::Failure);
     simulation::leave(reactor);
     drop(reactor.take_hooks());
@@ -96,6 +98,7 @@ fn wipe(reactor: &Reactor) {
     reactor.kept.clear();
     reactor.network.set(0);
     reactor.look_ups.set(0);
+    reactor.processes.set(0);
     reactor.entered.take();
     reactor.scope.set(0);
     reactor.manual.set(None);
@@ -116,6 +119,7 @@ fn wipe(reactor: &Reactor) {
     reactor.above.ready.set(None);
     reactor.above.flush.set(None);
     reactor.above.finish.set(None);
+    reactor.above.processes.set(None);
     reactor.above.close_sockets.set(None);
     reactor.above.stopped.set(None);
     reactor.above.on_panic.set(None);

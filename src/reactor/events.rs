@@ -38,6 +38,15 @@ pub const DATAGRAM_PORT_STOPPED: i32 = 16;
 /// `LARIAT_EVENT_ATTEMPT_FAILED`
 pub const ATTEMPT_FAILED: i32 = 17;
 
+/// `LARIAT_EVENT_CHILD_DATA_RECEIVED`
+pub const CHILD_DATA_RECEIVED: i32 = 18;
+/// `LARIAT_EVENT_CHILD_CONNECTION_LOST`
+pub const CHILD_CONNECTION_LOST: i32 = 19;
+/// `LARIAT_EVENT_PROCESS_EXITED`
+pub const PROCESS_EXITED: i32 = 20;
+/// `LARIAT_EVENT_PROCESS_ENDED`
+pub const PROCESS_ENDED: i32 = 21;
+
 /// One event. What it owns lives until the next one is asked for.
 #[derive(Default)]
 #[expect(missing_docs, reason = "each is named after its field in lariat_event")]
@@ -48,6 +57,7 @@ pub struct Event {
     pub failure: Owned,
     pub source: Word,
     pub readiness: i32,
+    pub child_fd: i32,
     pub data: Vec<u8>,
     pub peer: Owned,
 }
@@ -73,6 +83,7 @@ pub struct Seen {
     pub failure: Word,
     pub source: Word,
     pub readiness: i32,
+    pub child_fd: i32,
     /// Where the data is, and how much.
     pub data: (Word, usize),
     pub peer: Word,
@@ -135,6 +146,7 @@ pub fn next(reactor: ReactorItem) -> Option<Seen> {
         failure: event.failure.word(),
         source: event.source,
         readiness: event.readiness,
+        child_fd: event.child_fd,
         data: (Word::new(event.data.as_ptr()), event.data.len()),
         peer: event.peer.word(),
     };

@@ -96,8 +96,21 @@ pub struct Above {
     pub close_sockets: Cell<Option<fn(ReactorItem)>>,
     /// The reactor was stopped, or crashed.
     pub stopped: Cell<Option<fn(ReactorItem)>>,
+    /// The same three for child processes.
+    pub processes: Cell<Option<Processes>>,
     /// Delivers the end of the thing with this handle.
     pub finish: Cell<Option<fn(ReactorItem, Word)>>,
+}
+
+/// What the layer of child processes does for the reactor, beside what the network does.
+#[derive(Clone, Copy)]
+pub struct Processes {
+    /// Tells a process that something came of it.
+    pub ready: fn(ReactorItem, Ready),
+    /// Delivers the end of the process with this handle.
+    pub finish: fn(ReactorItem, Word),
+    /// Lets go of all processes: the reactor has panicked.
+    pub close: fn(ReactorItem),
 }
 
 /// See the module.
@@ -140,6 +153,8 @@ pub struct Reactor {
     kept: kept::Kept,
     /// The network's slot number, for `net`; 0: none yet.
     pub network: Cell<u32>,
+    /// Child processes whose end is still to be told.
+    pub processes: Cell<u32>,
     /// Look-ups that wait for the system.
     pub look_ups: Cell<u32>,
     events: events::Events,

@@ -219,6 +219,7 @@ impl Item<Reactor> {
             || jobs
             || self.watches_something()
             || self.look_ups.get() != 0
+            || self.processes.get() != 0
             || network.iter().any(|kind| self.pools.alive(*kind) != 0)
     }
 }

@@ -133,6 +133,15 @@ fn forget(transport: Item<Transport>) {
     attempt::forget(transport);
 }
 
+/// Lets go of a stream that is not established yet; nobody is told.
+pub fn discard(transport: Item<Transport>) {
+    if transport.is_alive() && transport.has(flag::CONNECTING) && !transport.has(flag::LOST) {
+        let socket = transport.socket.get();
+        close(transport, socket);
+        forget(transport);
+    }
+}
+
 /// A copy of a descriptor, or a description of our own, and how it is read and written.
 fn side(descriptor: Socket, name: String, ways: Readiness) -> Result<Side> {
     let opened = descriptors::look_at(descriptor).map_err(|why| error::refused(&name, &why))?;
