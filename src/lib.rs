@@ -5,6 +5,7 @@ pub mod ffi;
 pub mod handles;
 pub mod net;
 pub mod platform;
+pub mod process;
 pub mod protocol;
 pub mod reactor;
 pub mod status;

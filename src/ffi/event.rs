@@ -43,6 +43,8 @@ pub const LARIAT_EVENT_DATAGRAMS_DRAINED: i32 = 15;
 pub const LARIAT_EVENT_DATAGRAM_PORT_STOPPED: i32 = 16;
 /// An attempt to connect has failed: failure; source: its reconnecting client.
 pub const LARIAT_EVENT_ATTEMPT_FAILED: i32 = 17;
+/// A signal has come, once or more often: lariat_signal_watch_number and _count tell; source: its watch.
+pub const LARIAT_EVENT_SIGNAL: i32 = 18;
 
 const _: () = assert!(
     LARIAT_EVENT_CALL == events::CALL
@@ -61,6 +63,7 @@ const _: () = assert!(
         && LARIAT_EVENT_DATAGRAMS_DRAINED == events::DATAGRAMS_DRAINED
         && LARIAT_EVENT_DATAGRAM_PORT_STOPPED == events::DATAGRAM_PORT_STOPPED
         && LARIAT_EVENT_ATTEMPT_FAILED == events::ATTEMPT_FAILED
+        && LARIAT_EVENT_SIGNAL == events::SIGNAL
         && LARIAT_EMPTY == Status::EMPTY.0
 );
 

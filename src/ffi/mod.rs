@@ -40,6 +40,7 @@ pub mod reconnecting_client;
 pub mod resolver;
 pub mod scope;
 pub mod semaphore;
+pub mod signal_watch;
 pub mod simulated_network;
 pub mod simulation;
 pub mod stats;

@@ -66,6 +66,8 @@ pub struct lariat_stats {
     pub reconnecting_clients: u64,
     /// Connection pools.
     pub connection_pools: u64,
+    /// Watches of signals that were not stopped, those of the Deferreds of lariat_reactor_when_signal among them.
+    pub signal_watches: u64,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers.
@@ -73,7 +75,7 @@ unsafe impl Versioned for lariat_stats {
     const FIELDS: &'static [usize] = fields!(lariat_stats:
         struct_size threads delayed_calls soon_calls deferreds failures results watchers triggers locks semaphores
         queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns transports
-        listeners datagram_ports look_ups addresses reconnecting_clients connection_pools);
+        listeners datagram_ports look_ups addresses reconnecting_clients connection_pools signal_watches);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -104,6 +106,7 @@ unsafe impl Versioned for lariat_stats {
             addresses: 0,
             reconnecting_clients: 0,
             connection_pools: 0,
+            signal_watches: 0,
         }
     }
 }
@@ -171,6 +174,7 @@ impl lariat_stats {
             addresses: alive(Kind::Addresses),
             reconnecting_clients: alive(Kind::ReconnectingClient),
             connection_pools: alive(Kind::ConnectionPool),
+            signal_watches: alive(Kind::SignalWatch),
         }
     }
 }

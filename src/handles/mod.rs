@@ -8,7 +8,7 @@ mod directory;
 mod foreign;
 mod pool;
 
-pub use directory::{Access, check_any_thread, forget_poisoned, index_of, is_of_kind, poison};
+pub use directory::{Access, check_any_thread, forget_poisoned, index_of, is_of_kind, kind_number, poison};
 pub use foreign::*;
 #[cfg(feature = "testing")]
 pub use pool::set_generation;
@@ -49,7 +49,9 @@ pub enum Kind {
     ReconnectingClient,
     ConnectionPool,
     ReactorGroup,
+    Signals,
+    SignalWatch,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 28;
+pub const KINDS: usize = 30;

@@ -10,6 +10,10 @@ mod datagrams;
 #[cfg(unix)]
 pub use datagrams::*;
 #[cfg(unix)]
+mod signals;
+#[cfg(unix)]
+pub use signals::*;
+#[cfg(unix)]
 mod sockets;
 #[cfg(unix)]
 pub use sockets::*;
@@ -25,6 +29,10 @@ pub use windows::*;
 mod windows_datagrams;
 #[cfg(windows)]
 pub use windows_datagrams::*;
+#[cfg(windows)]
+mod windows_signals;
+#[cfg(windows)]
+pub use windows_signals::*;
 #[cfg(windows)]
 mod windows_sockets;
 #[cfg(windows)]

@@ -7,13 +7,14 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 20] = [
+const ENDED: [Kind; 21] = [
     Kind::ReconnectingClient,
     Kind::ConnectionPool,
     Kind::Listener,
     Kind::DatagramPort,
     Kind::Transport,
     Kind::Watcher,
+    Kind::SignalWatch,
     Kind::Trigger,
     Kind::LoopingCall,
     Kind::CooperativeTask,
@@ -50,6 +51,7 @@ pub fn free(reactor: ReactorItem) -> Result {
     }
     reactor.pools.end_all(Kind::ThreadPool);
     reactor.pools.end_all(Kind::Network);
+    reactor.pools.end_all(Kind::Signals);
     reactor.soon.clear();
     drop(reactor.when_running.take());
     events::clear(reactor);
@@ -90,6 +92,7 @@ fn wipe(reactor: &Reactor) {
     reactor.turn.clear();
     reactor.kept.clear();
     reactor.network.set(0);
+    reactor.signals.set(0);
     reactor.look_ups.set(0);
     reactor.entered.take();
     reactor.scope.set(0);
@@ -113,6 +116,7 @@ fn wipe(reactor: &Reactor) {
     reactor.above.finish.set(None);
     reactor.above.close_sockets.set(None);
     reactor.above.on_panic.set(None);
+    reactor.above.by_kind.clear();
     reactor.state.set(State::Idle);
 }
 

@@ -37,6 +37,8 @@ pub const DATAGRAMS_DRAINED: i32 = 15;
 pub const DATAGRAM_PORT_STOPPED: i32 = 16;
 /// `LARIAT_EVENT_ATTEMPT_FAILED`
 pub const ATTEMPT_FAILED: i32 = 17;
+/// `LARIAT_EVENT_SIGNAL`
+pub const SIGNAL: i32 = 18;
 
 /// One event. What it owns lives until the next one is asked for.
 #[derive(Default)]

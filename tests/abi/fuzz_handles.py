@@ -71,6 +71,7 @@ CALLBACKS = {
     "lariat_looping_fn": "quiet_looping",
     "lariat_step_fn": "quiet_step",
     "lariat_ready_fn": "quiet_ready",
+    "lariat_signal_fn": "quiet_signal",
     "lariat_job_fn": "quiet_job",
     "lariat_blocking_fn": "quiet_blocking",
     "lariat_resolver_fn": "quiet_resolver",
@@ -90,12 +91,12 @@ ORDINARY = {
     "event": "LARIAT_TRIGGER_SHUTDOWN", "interest": "LARIAT_READABLE", "readiness": "LARIAT_READABLE", "code": "7", "count": "1",
     "capacity": "4", "max_size": "-1", "max_backlog": "-1", "tokens": "1", "size": "2", "header_abi_version": "LARIAT_ABI_VERSION",
     "family": "4", "port": "80", "room": "16",
-    "len": "1", "on": "1", "idle": "1.0", "read_rate": "1000.0", "write_rate": "1000.0",
+    "number": "SIGURG", "len": "1", "on": "1", "idle": "1.0", "read_rate": "1000.0", "write_rate": "1000.0",
 }
 WAITS = {"max_wait_seconds", "budget_seconds"}
 WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
 RATES = {"read_rate", "write_rate"}
-ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value"}
+ENUMERATIONS = {"number", "phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value"}
 ELEMENTS = {"count", "capacity"}
 
 
