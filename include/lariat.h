@@ -44,6 +44,9 @@ typedef struct lariat_trigger lariat_trigger;
 /* A watched descriptor, until lariat_watcher_stop. */
 typedef struct lariat_watcher lariat_watcher;
 
+/* A watched signal, until lariat_signal_watch_stop. */
+typedef struct lariat_signal_watch lariat_signal_watch;
+
 /* A socket of datagrams, from when it is opened until it has told that it is stopped. */
 typedef struct lariat_datagram_port lariat_datagram_port;
 
@@ -426,6 +429,14 @@ typedef lariat_status (*lariat_step_fn)(lariat_cooperative_task *task, void *use
  *            either.
  * user_data  as given with the function. */
 typedef void (*lariat_ready_fn)(lariat_watcher *watcher, int32_t readiness, void *user_data);
+
+/* Told that a signal has come, on the reactor's thread, from a turn of the loop: never from the handler, so it may do
+ * anything.
+ *
+ * watch      the watch: for lariat_signal_watch_count and _stop.
+ * number     the signal's, as SIGINT.
+ * user_data  as given with the function. */
+typedef void (*lariat_signal_fn)(lariat_signal_watch *watch, int32_t number, void *user_data);
 
 /* A job, on a pool thread.
  *
@@ -4708,6 +4719,8 @@ enum {
     LARIAT_EVENT_PROCESS_EXITED = 20,
     /* A child has ended, and all its pipes are closed: failure; source: its process, stale. */
     LARIAT_EVENT_PROCESS_ENDED = 21,
+    /* A signal has come, once or more often: lariat_signal_watch_number and _count tell; source: its watch. */
+    LARIAT_EVENT_SIGNAL = 22,
 };
 
 /* What happened to something that was made with a tag; to be prepared once by lariat_event_init, and filled by
@@ -4820,6 +4833,8 @@ typedef struct lariat_stats {
     uint64_t processes;
     /* Outputs of processes. */
     uint64_t process_outputs;
+    /* Watches of signals that were not stopped, those of the Deferreds of lariat_reactor_when_signal among them. */
+    uint64_t signal_watches;
 } lariat_stats;
 
 /* Prepares stats to be filled.
@@ -4993,6 +5008,84 @@ LARIAT_API lariat_status lariat_simulation_set_faults(lariat_simulation *simulat
  * thread    the simulation's. */
 LARIAT_API lariat_status lariat_simulation_host_address(lariat_simulation *simulation, const char *host, int32_t family,
                                                         char *text, size_t capacity, size_t *length);
+
+/* ---- Watching signals -------------------------------------------------------------------------------------------- */
+
+/* Watches a signal: calls fn from a turn of the loop after it has come. Any number of watches, of this reactor and of
+ * others, may watch the same one; each is told. From the first watch of a signal to the last one's end the process has
+ * a handler of the library's, which calls the one that was there before, and is replaced by that again; one that the
+ * program sets meanwhile stays, and has to call the library's, or nothing is told. What the signal did by default it
+ * does not do while it is watched. A child of fork has what there was before.
+ *
+ * A signal that comes again before its callback is made is told once; lariat_signal_watch_count counts all. A signal
+ * that every thread has blocked does not come.
+ *
+ * number     the signal's, as SIGINT; not SIGKILL or SIGSTOP, which cannot be caught, nor SIGSEGV and the like, which
+ *            say that the program is broken.
+ * user_data  may be NULL; passed through.
+ * returns    a handle that is good until lariat_signal_watch_stop; NULL on failure.
+ * errors     LARIAT_ERR_NOT_SUPPORTED on Windows and when simulated; LARIAT_ERR_TOO_MANY_DESCRIPTORS; LARIAT_ERR_OS for
+ *            a signal that the system keeps for itself.
+ * thread     the reactor's. Which thread the signal comes to does not matter.
+ * POSIX      sigaction. */
+LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal(lariat_reactor *reactor, int32_t number,
+                                                            lariat_signal_fn fn, void *user_data);
+
+/* The same as lariat_reactor_watch_signal, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, when the watch is stopped and its callback has returned, when its scope ends, when the
+ * reactor is freed, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal_full(lariat_reactor *reactor, int32_t number,
+                                                                 lariat_signal_fn fn, void *user_data,
+                                                                 lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_watch_signal, but queues an event, LARIAT_EVENT_SIGNAL, instead of calling.
+ *
+ * tag     any number; comes back in the event.
+ * thread  the reactor's. */
+LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal_event(lariat_reactor *reactor, int32_t number,
+                                                                  uint64_t tag);
+
+/* Waits for a signal, once.
+ *
+ * number   as of lariat_reactor_watch_signal.
+ * returns  a Deferred that fires with the number, as a pointer, when the signal comes; cancelling it ends the watch.
+ *          NULL on failure.
+ * errors   as of lariat_reactor_watch_signal.
+ * thread   the reactor's. */
+LARIAT_API lariat_deferred *lariat_reactor_when_signal(lariat_reactor *reactor, int32_t number);
+
+/* Has a signal stop the reactor, as lariat_reactor_stop does: through its shutdown triggers. One that comes while the
+ * reactor does not run, or is stopping, changes nothing.
+ *
+ * number   as of lariat_reactor_watch_signal: SIGINT, SIGTERM.
+ * returns  the watch, to be ended by lariat_signal_watch_stop, or with the reactor; NULL on failure.
+ * errors   as of lariat_reactor_watch_signal.
+ * thread   the reactor's.
+ * Twisted  reactor.run(installSignalHandlers=True), which is not the default here. */
+LARIAT_API lariat_signal_watch *lariat_reactor_stop_on_signal(lariat_reactor *reactor, int32_t number);
+
+/* Tells which signal a watch watches.
+ *
+ * returns  its number; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_signal_watch_number(lariat_signal_watch *watch);
+
+/* Tells how often the signal has come since it is watched, as far as turns have found out. The system makes one of
+ * several that come while the first is not delivered; those from SIGRTMIN on come each.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_signal_watch_count(lariat_signal_watch *watch);
+
+/* Ends a watch: it tells nothing more, also of what has come already, and its handle is stale once its callback has
+ * returned. With the last watch of a signal in the process, the handler that was there before is in its place again.
+ *
+ * errors  LARIAT_ERR_CLOSED when it was stopped inside its callback already.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_signal_watch_stop(lariat_signal_watch *watch);
 
 #ifdef __cplusplus
 }

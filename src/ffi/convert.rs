@@ -48,6 +48,7 @@ functions! {
     looping_fn: lariat_looping_fn => HandleFn;
     step_fn: lariat_step_fn => StepFn;
     ready_fn: lariat_ready_fn => ReadyFn;
+    signal_fn: lariat_signal_fn => SignalFn;
     job_fn: lariat_job_fn => HandleFn;
     blocking_fn: lariat_blocking_fn => HandleFn;
     resolver_fn: lariat_resolver_fn => ResolverFn;

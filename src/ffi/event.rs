@@ -51,6 +51,8 @@ pub const LARIAT_EVENT_CHILD_CONNECTION_LOST: i32 = 19;
 pub const LARIAT_EVENT_PROCESS_EXITED: i32 = 20;
 /// A child has ended, and all its pipes are closed: failure; source: its process, stale.
 pub const LARIAT_EVENT_PROCESS_ENDED: i32 = 21;
+/// A signal has come, once or more often: lariat_signal_watch_number and _count tell; source: its watch.
+pub const LARIAT_EVENT_SIGNAL: i32 = 22;
 
 const _: () = assert!(
     LARIAT_EVENT_CALL == events::CALL
@@ -73,6 +75,7 @@ const _: () = assert!(
         && LARIAT_EVENT_CHILD_CONNECTION_LOST == events::CHILD_CONNECTION_LOST
         && LARIAT_EVENT_PROCESS_EXITED == events::PROCESS_EXITED
         && LARIAT_EVENT_PROCESS_ENDED == events::PROCESS_ENDED
+        && LARIAT_EVENT_SIGNAL == events::SIGNAL
         && LARIAT_EMPTY == Status::EMPTY.0
 );
 

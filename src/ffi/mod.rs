@@ -51,6 +51,7 @@ pub mod resolver;
 pub mod scope;
 pub mod semaphore;
 pub mod serial;
+pub mod signal_watch;
 pub mod simulated_network;
 pub mod simulation;
 pub mod stats;

@@ -76,6 +76,8 @@ pub struct lariat_stats {
     pub processes: u64,
     /// Outputs of processes.
     pub process_outputs: u64,
+    /// Watches of signals that were not stopped, those of the Deferreds of lariat_reactor_when_signal among them.
+    pub signal_watches: u64,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers.
@@ -84,7 +86,7 @@ unsafe impl Versioned for lariat_stats {
         struct_size threads delayed_calls soon_calls deferreds failures results watchers triggers locks semaphores
         queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns transports
         listeners datagram_ports look_ups addresses reconnecting_clients connection_pools files directories
-        file_values processes process_outputs);
+        file_values processes process_outputs signal_watches);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -120,6 +122,7 @@ unsafe impl Versioned for lariat_stats {
             file_values: 0,
             processes: 0,
             process_outputs: 0,
+            signal_watches: 0,
         }
     }
 }
@@ -192,6 +195,7 @@ impl lariat_stats {
             file_values: alive(Kind::Bytes) + alive(Kind::DirectoryEntries) + alive(Kind::FileInfo),
             processes: alive(Kind::Process),
             process_outputs: alive(Kind::ProcessOutput),
+            signal_watches: alive(Kind::SignalWatch),
         }
     }
 }

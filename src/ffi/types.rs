@@ -18,6 +18,7 @@ use crate::net::connection_pool::ConnectionPool;
 use crate::net::group::ReactorGroup;
 use crate::net::reconnecting::Client;
 use crate::net::{addresses::Addresses, datagram::DatagramPort, listener::Listener, transport::Transport};
+use crate::process::signals::SignalWatch;
 use crate::process::{Process, output::ProcessOutput};
 use crate::reactor::{Reactor, scopes::Scope, simulation::Simulation, timers::DelayedCall, watch::Watcher};
 use std::ffi::{c_char, c_void};
@@ -41,6 +42,11 @@ pub struct lariat_trigger {
 
 /// A watched descriptor, until lariat_watcher_stop.
 pub struct lariat_watcher {
+    _private: [u8; 0],
+}
+
+/// A watched signal, until lariat_signal_watch_stop.
+pub struct lariat_signal_watch {
     _private: [u8; 0],
 }
 
@@ -279,6 +285,14 @@ pub type lariat_step_fn =
 /// user_data  as given with the function.
 pub type lariat_ready_fn = Option<extern "C" fn(watcher: *mut lariat_watcher, readiness: i32, user_data: *mut c_void)>;
 
+/// Told that a signal has come, on the reactor's thread, from a turn of the loop: never from the handler, so it may do
+/// anything.
+///
+/// watch      the watch: for lariat_signal_watch_count and _stop.
+/// number     the signal's, as SIGINT.
+/// user_data  as given with the function.
+pub type lariat_signal_fn = Option<extern "C" fn(watch: *mut lariat_signal_watch, number: i32, user_data: *mut c_void)>;
+
 /// A job, on a pool thread.
 ///
 /// job        for lariat_job_return, lariat_job_fail and lariat_job_cancelled.
@@ -441,6 +455,7 @@ handles! {
     lariat_delayed_call = DelayedCall;
     lariat_trigger = Trigger;
     lariat_watcher = Watcher;
+    lariat_signal_watch = SignalWatch;
     lariat_datagram_port = DatagramPort;
     lariat_deferred = Deferred;
     lariat_failure = Failure;

@@ -83,6 +83,12 @@ pub(super) fn kind_of(index: u32) -> u32 {
     entry_of(index).kind.load(Ordering::Relaxed)
 }
 
+/// The kind of the thing that a word which the library made names, as a number.
+#[inline(always)]
+pub fn kind_number(word: Word) -> usize {
+    kind_of(index_of(word)) as usize
+}
+
 /// Whether a word that the library made names a thing of this kind, alive or not.
 #[inline(always)]
 pub fn is_of_kind(word: Word, kind: Kind) -> bool {

@@ -73,6 +73,8 @@ pub type HandleFn = extern "C-unwind" fn(Word, Word) -> Word;
 pub type StepFn = extern "C-unwind" fn(Word, Word) -> i32;
 /// `lariat_ready_fn`: watcher, readiness, user data.
 pub type ReadyFn = extern "C-unwind" fn(Word, i32, Word);
+/// `lariat_signal_fn`: watch, number, user data.
+pub type SignalFn = extern "C-unwind" fn(Word, i32, Word);
 /// `lariat_log_fn`: level, message, user data.
 pub type LogFn = extern "C-unwind" fn(i32, Word, Word);
 /// `lariat_slow_fn`: seconds, what, user data.

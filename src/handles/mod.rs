@@ -8,7 +8,7 @@ mod directory;
 mod foreign;
 mod pool;
 
-pub use directory::{Access, check_any_thread, forget_poisoned, index_of, is_of_kind, poison};
+pub use directory::{Access, check_any_thread, forget_poisoned, index_of, is_of_kind, kind_number, poison};
 pub use foreign::*;
 #[cfg(feature = "testing")]
 pub use pool::set_generation;
@@ -56,7 +56,9 @@ pub enum Kind {
     FileInfo,
     Process,
     ProcessOutput,
+    Signals,
+    SignalWatch,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 35;
+pub const KINDS: usize = 37;

@@ -22,16 +22,21 @@ mod files;
 #[cfg(unix)]
 pub use files::*;
 #[cfg(unix)]
+mod signals;
+#[cfg(unix)]
+pub use signals::*;
+#[cfg(unix)]
 mod sockets;
 #[cfg(unix)]
 pub use sockets::*;
 #[cfg(unix)]
-pub mod terminals;
 mod spawn;
 #[cfg(unix)]
 pub use spawn::spawn;
 #[cfg(unix)]
 mod spawn_child;
+#[cfg(unix)]
+pub mod terminals;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -58,6 +63,10 @@ pub mod terminals;
 mod windows_files;
 #[cfg(windows)]
 pub use windows_files::*;
+#[cfg(windows)]
+mod windows_signals;
+#[cfg(windows)]
+pub use windows_signals::*;
 #[cfg(windows)]
 mod windows_sockets;
 #[cfg(windows)]

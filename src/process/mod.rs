@@ -9,6 +9,7 @@ mod orphans;
 pub mod output;
 pub mod pipes;
 pub mod run;
+pub mod signals;
 pub mod start;
 
 use crate::deferred::failure;

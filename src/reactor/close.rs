@@ -7,7 +7,7 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 23] = [
+const ENDED: [Kind; 24] = [
     Kind::ReconnectingClient,
     Kind::ConnectionPool,
     Kind::Listener,
@@ -17,6 +17,7 @@ const ENDED: [Kind; 23] = [
     Kind::File,
     Kind::Directory,
     Kind::Watcher,
+    Kind::SignalWatch,
     Kind::Trigger,
     Kind::LoopingCall,
     Kind::CooperativeTask,
@@ -53,6 +54,7 @@ pub fn free(reactor: ReactorItem) -> Result {
     }
     reactor.pools.end_all(Kind::ThreadPool);
     reactor.pools.end_all(Kind::Network);
+    reactor.pools.end_all(Kind::Signals);
     reactor.soon.clear();
     drop(reactor.when_running.take());
     events::clear(reactor);
@@ -97,6 +99,7 @@ fn wipe(reactor: &Reactor) {
     reactor.turn.clear();
     reactor.kept.clear();
     reactor.network.set(0);
+    reactor.signals.set(0);
     reactor.look_ups.set(0);
     reactor.processes.set(0);
     reactor.entered.take();
@@ -123,6 +126,7 @@ fn wipe(reactor: &Reactor) {
     reactor.above.close_sockets.set(None);
     reactor.above.stopped.set(None);
     reactor.above.on_panic.set(None);
+    reactor.above.by_kind.clear();
     reactor.state.set(State::Idle);
 }
 

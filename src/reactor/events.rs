@@ -37,7 +37,6 @@ pub const DATAGRAMS_DRAINED: i32 = 15;
 pub const DATAGRAM_PORT_STOPPED: i32 = 16;
 /// `LARIAT_EVENT_ATTEMPT_FAILED`
 pub const ATTEMPT_FAILED: i32 = 17;
-
 /// `LARIAT_EVENT_CHILD_DATA_RECEIVED`
 pub const CHILD_DATA_RECEIVED: i32 = 18;
 /// `LARIAT_EVENT_CHILD_CONNECTION_LOST`
@@ -46,6 +45,8 @@ pub const CHILD_CONNECTION_LOST: i32 = 19;
 pub const PROCESS_EXITED: i32 = 20;
 /// `LARIAT_EVENT_PROCESS_ENDED`
 pub const PROCESS_ENDED: i32 = 21;
+/// `LARIAT_EVENT_SIGNAL`
+pub const SIGNAL: i32 = 22;
 
 /// One event. What it owns lives until the next one is asked for.
 #[derive(Default)]

@@ -17,7 +17,7 @@ pub mod watch;
 mod wheel;
 
 use crate::driver::{Driver, MioDriver, Ready, SimulatedDriver};
-use crate::handles::{self, Body, Item, Kind, Owned, Pools, Word};
+use crate::handles::{self, Body, Item, KINDS, Kind, Owned, Pools, Word};
 use crate::status::{Result, Status};
 use hooks::Hooks;
 use std::cell::{Cell, RefCell};
@@ -75,6 +75,48 @@ impl Default for Limits {
     }
 }
 
+/// What a layer above does for one of its kinds of things that the driver watches.
+#[derive(Default)]
+pub struct OfKind {
+    /// Tells one that it is ready, or that there is room for its events again.
+    pub ready: Cell<Option<fn(ReactorItem, Ready)>>,
+    /// Closes what all of them have of the system: the reactor has panicked.
+    pub close: Cell<Option<fn(ReactorItem)>>,
+}
+
+/// The same for every kind; most have nothing.
+pub struct ByKind([OfKind; KINDS]);
+
+impl Default for ByKind {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| OfKind::default()))
+    }
+}
+
+impl ByKind {
+    /// What is done for this kind.
+    pub fn of(&self, kind: Kind) -> &OfKind {
+        &self.0[kind as usize]
+    }
+
+    /// Who tells the thing with this handle that it is ready.
+    #[inline]
+    fn ready_of(&self, thing: Word) -> Option<fn(ReactorItem, Ready)> {
+        self.0.get(handles::kind_number(thing)).and_then(|of| of.ready.get())
+    }
+
+    fn close_all(&self, reactor: ReactorItem) {
+        self.0.iter().filter_map(|of| of.close.get()).for_each(|close| close(reactor));
+    }
+
+    fn clear(&self) {
+        for of in &self.0 {
+            of.ready.set(None);
+            of.close.set(None);
+        }
+    }
+}
+
 /// What the layers above do for the reactor, set when they are first used.
 #[derive(Default)]
 pub struct Above {
@@ -100,6 +142,8 @@ pub struct Above {
     pub processes: Cell<Option<Processes>>,
     /// Delivers the end of the thing with this handle.
     pub finish: Cell<Option<fn(ReactorItem, Word)>>,
+    /// What is neither a watcher nor a socket.
+    pub by_kind: ByKind,
 }
 
 /// What the layer of child processes does for the reactor, beside what the network does.
@@ -155,6 +199,8 @@ pub struct Reactor {
     pub network: Cell<u32>,
     /// Child processes whose end is still to be told.
     pub processes: Cell<u32>,
+    /// The slot number of what the signals are received by, for `process`; 0: none yet.
+    pub signals: Cell<u32>,
     /// Look-ups that wait for the system.
     pub look_ups: Cell<u32>,
     events: events::Events,
@@ -353,6 +399,14 @@ impl Reactor {
         !self.simulation.get().is_null()
     }
 
+    /// Refuses what only a reactor of the system can have.
+    pub fn check_system(&self, what: &str) -> Result {
+        if self.is_simulated() {
+            return Err(Status::ERR_NOT_SUPPORTED.because(format_args!("a simulated reactor has no {what}")));
+        }
+        self.check_open()
+    }
+
     /// A number that it never gave before.
     pub fn next_number(&self) -> u64 {
         self.numbers.set(self.numbers.get() + 1);
@@ -375,13 +429,5 @@ impl Reactor {
     /// Refuses once the reactor is being freed.
     pub fn check_open(&self) -> Result {
         if self.state.get() == State::Closing { Err(Status::ERR_CLOSED) } else { Ok(()) }
-    }
-
-    /// Refuses what only a reactor of the system can have.
-    pub fn check_system(&self, what: &str) -> Result {
-        if self.is_simulated() {
-            return Err(Status::ERR_NOT_SUPPORTED.because(format_args!("a simulated reactor has no {what}")));
-        }
-        self.check_open()
     }
 }

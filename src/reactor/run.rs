@@ -214,13 +214,13 @@ impl Item<Reactor> {
     pub(super) fn has_work_later(self) -> bool {
         let jobs = self.above.jobs.get().is_some_and(|jobs| jobs(self).0 != 0);
         let timers = self.has_timers() && (self.manual.get().is_none() || self.has_timer_due());
-        let network = [Kind::Listener, Kind::Transport, Kind::DatagramPort];
+        let watched = [Kind::Listener, Kind::Transport, Kind::DatagramPort, Kind::SignalWatch];
         timers
             || jobs
             || self.watches_something()
             || self.look_ups.get() != 0
             || self.processes.get() != 0
-            || network.iter().any(|kind| self.pools.alive(*kind) != 0)
+            || watched.iter().any(|kind| self.pools.alive(*kind) != 0)
     }
 }
 

@@ -92,6 +92,7 @@ CALLBACKS = {
     "lariat_looping_fn": "quiet_looping",
     "lariat_step_fn": "quiet_step",
     "lariat_ready_fn": "quiet_ready",
+    "lariat_signal_fn": "quiet_signal",
     "lariat_job_fn": "quiet_job",
     "lariat_blocking_fn": "quiet_blocking",
     "lariat_resolver_fn": "quiet_resolver",
@@ -121,7 +122,7 @@ ORDINARY = {
     "family": "4", "port": "80", "room": "64",
     "len": "1", "on": "1", "idle": "1.0", "read_rate": "1000.0", "write_rate": "1000.0",
     "delimiter_len": "2", "max_length": "1000", "prefix_bits": "16", "hops": "1", "receive": "65536", "send": "65536", "bytes": "1000",
-    "reactors": "1",
+    "reactors": "1", "number": "SIGURG",
 }
 WAITS = {"max_wait_seconds", "budget_seconds"}
 WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too

@@ -3,6 +3,7 @@
 #define LARIAT_TESTS_EVERY_KIND_H
 #include "harness.h"
 #ifndef _WIN32
+#include <signal.h>
 #include <sys/socket.h>
 #endif
 
@@ -29,13 +30,14 @@ enum kind {
     KIND_RECONNECTING_CLIENT,
     KIND_CONNECTION_POOL,
     KIND_REACTOR_GROUP,
+    KIND_SIGNAL_WATCH,
     KINDS
 };
 
 static const char *const kind_names[KINDS] = {
     "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "addresses", "lock", "semaphore", "queue",
     "looping call", "cooperator", "cooperative task", "scope", "simulation", "listener", "transport",
-    "datagram port", "reconnecting client", "connection pool", "reactor group",
+    "datagram port", "reconnecting client", "connection pool", "reactor group", "signal watch",
 };
 
 /* Of no reactor, and not ended with one. */
@@ -65,6 +67,12 @@ static inline lariat_status quiet_step(lariat_cooperative_task *task, void *user
 static inline void quiet_ready(lariat_watcher *watcher, int32_t readiness, void *user_data) {
     (void)watcher;
     (void)readiness;
+    (void)user_data;
+}
+
+static inline void quiet_signal(lariat_signal_watch *watch, int32_t number, void *user_data) {
+    (void)watch;
+    (void)number;
     (void)user_data;
 }
 
@@ -240,6 +248,7 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_RECONNECTING_CLIENT: answer = lariat_reconnecting_client_failures(handle); break;
     case KIND_CONNECTION_POOL: answer = lariat_connection_pool_idle(handle); break;
     case KIND_REACTOR_GROUP: answer = lariat_reactor_group_size(handle); break;
+    case KIND_SIGNAL_WATCH: answer = lariat_signal_watch_count(handle); break;
     case KINDS: break;
     }
     if (failed) answer = lariat_last_error();
@@ -318,6 +327,7 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     }
     every.of[KIND_WATCHER] = lariat_reactor_watch(reactor, every.ends[0], LARIAT_READABLE, quiet_ready, NULL);
     every.of[KIND_LISTENER] = lariat_reactor_listen(reactor, "tcp://127.0.0.1:0", &protocol, NULL, NULL);
+    every.of[KIND_SIGNAL_WATCH] = lariat_reactor_watch_signal(reactor, SIGURG, quiet_signal, NULL);
     every.of[KIND_TRANSPORT] = lariat_reactor_adopt_stream(reactor, dup(every.ends[1]), &protocol, NULL);
     every.of[KIND_DATAGRAM_PORT] = lariat_reactor_listen_datagram(reactor, "udp://127.0.0.1:0", &datagrams, NULL);
 #endif
@@ -358,6 +368,7 @@ static inline void every_kind_end(const every_kind *every) {
     if (every->of[KIND_LISTENER]) CHECK_OK(lariat_deferred_release(lariat_listener_stop(every->of[KIND_LISTENER])));
     if (every->of[KIND_TRANSPORT]) CHECK_OK(lariat_transport_abort_connection(every->of[KIND_TRANSPORT]));
     if (every->of[KIND_DATAGRAM_PORT]) CHECK_OK(lariat_deferred_release(lariat_datagram_port_stop(every->of[KIND_DATAGRAM_PORT])));
+    if (every->of[KIND_SIGNAL_WATCH]) CHECK_OK(lariat_signal_watch_stop(every->of[KIND_SIGNAL_WATCH]));
     turn(every->of[KIND_REACTOR]);
     every_kind_end_apart(every);
 }
