@@ -38,7 +38,7 @@ BAD_ONLY = {"lariat_reactor_run", "lariat_reactor_run_until_idle", "lariat_react
 LENIENT = {"lariat_deferred_wait_for", "lariat_deferred_fail_failure", "lariat_cooperative_task_wait_for"}
 # Their answer does not say that they failed, or not why.
 LIKE_OK = {"lariat_failure_code", "lariat_failure_os_error"}
-NULL_TEXT = {"lariat_addresses_text"}  # others give words that say so
+NULL_TEXT = {"lariat_addresses_text", "lariat_file_path", "lariat_directory_path", "lariat_directory_entries_name"}  # others give words that say so
 NEGATIVE = {"lariat_results_index", "lariat_failure_index"}
 CANNOT_FAIL = {"lariat_last_error", "lariat_last_error_message", "lariat_status_name", "lariat_status_message", "lariat_version",
                "lariat_version_number", "lariat_reactors_alive"}
@@ -76,10 +76,11 @@ CALLBACKS = {
     "lariat_resolver_fn": "quiet_resolver",
     "lariat_build_protocol_fn": "quiet_build",
 }
-STRUCTS = {"lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK",
+STRUCTS = {"lariat_file_facts": "FACTS", "lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK",
            "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER"}
 # What is given for text, where it is not just any; by function, or by the parameter's name.
-TEXTS = {"lariat_reactor_connect": "tcp://127.0.0.1:1", "lariat_reactor_connect_event": "tcp://127.0.0.1:1", "endpoint": "tcp://127.0.0.1:0"}
+TEXTS = {"lariat_reactor_connect": "tcp://127.0.0.1:1", "lariat_reactor_connect_event": "tcp://127.0.0.1:1", "endpoint": "tcp://127.0.0.1:0",
+         **{name: "/nonexistent/lariat" for name in ("path", "from", "to", "target", "directory")}}
 
 BAD = "LARIAT_ERR_INVALID_ARGUMENT"
 ANY = "WANT_ANYTHING"
@@ -95,7 +96,8 @@ ORDINARY = {
 WAITS = {"max_wait_seconds", "budget_seconds"}
 WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
 RATES = {"read_rate", "write_rate"}
-ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value"}
+ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value",
+                "whence", "access", "follow", "parents", "data_only", "mode"}
 ELEMENTS = {"count", "capacity"}
 
 

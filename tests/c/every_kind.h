@@ -3,6 +3,7 @@
 #define LARIAT_TESTS_EVERY_KIND_H
 #include "harness.h"
 #ifndef _WIN32
+#include <sched.h>
 #include <sys/socket.h>
 #endif
 
@@ -25,12 +26,18 @@ enum kind {
     KIND_SIMULATION,
     KIND_LISTENER,
     KIND_TRANSPORT,
+    KIND_FILE,
+    KIND_DIRECTORY,
+    KIND_BYTES,
+    KIND_DIRECTORY_ENTRIES,
+    KIND_FILE_INFO,
     KINDS
 };
 
 static const char *const kind_names[KINDS] = {
     "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "addresses", "lock", "semaphore", "queue",
     "looping call", "cooperator", "cooperative task", "scope", "simulation", "listener", "transport",
+    "file", "directory", "bytes", "directory entries", "file info",
 };
 
 /* ---- callbacks that do nothing ------------------------------------------------------------------------------------------- */
@@ -190,6 +197,12 @@ static inline void exits_in_child(void (*run)(void *), void *argument) {
 }
 #endif
 
+static inline lariat_status file_info_answer(const lariat_file_info *info) {
+    lariat_file_facts facts;
+    CHECK_OK(lariat_file_facts_init(&facts, sizeof facts));
+    return lariat_file_info_get(info, &facts);
+}
+
 /* ---- looking at a handle ---------------------------------------------------------------------------------------------------- */
 
 /* What a call says about a handle that it refuses: the answer must be the thread's last error too. */
@@ -222,6 +235,11 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_SIMULATION: failed = isnan(lariat_simulation_seconds(handle)); break;
     case KIND_LISTENER: answer = lariat_listener_port(handle); break;
     case KIND_TRANSPORT: answer = lariat_transport_buffered(handle); break;
+    case KIND_FILE: failed = lariat_file_path(handle) == NULL; break;
+    case KIND_DIRECTORY: failed = lariat_directory_path(handle) == NULL; break;
+    case KIND_BYTES: failed = lariat_bytes_data(handle) == NULL; break;
+    case KIND_DIRECTORY_ENTRIES: failed = lariat_directory_entries_count(handle) == 0; break;
+    case KIND_FILE_INFO: answer = file_info_answer(handle); break;
     case KINDS: break;
     }
     if (failed) answer = lariat_last_error();
@@ -267,10 +285,30 @@ static inline lariat_addresses *taken_addresses(lariat_reactor *reactor, const c
     return addresses;
 }
 
+/* What a Deferred of a pool's job gives, taken; the reactor must not have a simulated driver. */
+static inline void *taken_from_pool(lariat_reactor *reactor, lariat_deferred *deferred) {
+    CHECK(deferred != NULL);
+    while (!lariat_deferred_called(deferred)) {
+        turn(reactor);
+        sched_yield();
+    }
+    void *value = lariat_deferred_take(deferred);
+    if (!value) test_fail(__FILE__, __LINE__, "nothing from the pool: %s", result_of(deferred));
+    CHECK_OK(lariat_deferred_release(deferred));
+    return value;
+}
+
 /* The reactor's clock must be manual: nothing of this is ever due. */
 static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every_kind every = {.of = {NULL}, .ends = {-1, -1}};
     every.of[KIND_REACTOR] = reactor;
+#ifndef _WIN32
+    every.of[KIND_FILE] = taken_from_pool(reactor, lariat_reactor_open_file(reactor, "/dev/null", LARIAT_FILE_READ | LARIAT_FILE_WRITE, 0));
+    every.of[KIND_DIRECTORY] = taken_from_pool(reactor, lariat_reactor_open_directory(reactor, "/"));
+    every.of[KIND_BYTES] = taken_from_pool(reactor, lariat_reactor_read_file(reactor, "/dev/null", 0));
+    every.of[KIND_DIRECTORY_ENTRIES] = taken_from_pool(reactor, lariat_reactor_list_directory(reactor, "/", 0));
+    every.of[KIND_FILE_INFO] = taken_from_pool(reactor, lariat_reactor_stat(reactor, "/", 1));
+#endif
     every.of[KIND_DELAYED_CALL] = lariat_reactor_call_later(reactor, 1000, quiet_call, NULL);
     every.of[KIND_TRIGGER] =
         lariat_reactor_add_system_event_trigger(reactor, LARIAT_TRIGGER_AFTER, LARIAT_TRIGGER_SHUTDOWN, quiet_trigger, NULL);
@@ -324,6 +362,15 @@ static inline void every_kind_end(const every_kind *every) {
     if (every->of[KIND_TRANSPORT]) CHECK_OK(lariat_transport_abort_connection(every->of[KIND_TRANSPORT]));
     turn(every->of[KIND_REACTOR]);
 #ifndef _WIN32
+    CHECK_OK(lariat_bytes_free(every->of[KIND_BYTES]));
+    CHECK_OK(lariat_directory_entries_free(every->of[KIND_DIRECTORY_ENTRIES]));
+    CHECK_OK(lariat_file_info_free(every->of[KIND_FILE_INFO]));
+    CHECK_OK(lariat_deferred_release(lariat_file_close(every->of[KIND_FILE])));
+    CHECK_OK(lariat_deferred_release(lariat_directory_close(every->of[KIND_DIRECTORY])));
+    while (reactor_stats(every->of[KIND_REACTOR]).jobs) {
+        turn(every->of[KIND_REACTOR]);
+        sched_yield();
+    }
     int ends[2] = {every->ends[0], every->ends[1]};
     pipe_close(ends);
 #endif
