@@ -183,22 +183,23 @@ static inline terminal terminal_new(void) {
     return one;
 }
 
-/* The threads of the process that are in read(2): a job has begun, and waits there. */
-static inline int threads_reading(void) {
+/* The other threads of the process that are in a read(2) of it: a job has begun, and waits there. */
+static inline int threads_reading(const terminal *one) {
     DIR *tasks = opendir("/proc/self/task");
     int count = 0;
-    char want[16];
     if (!tasks) SKIP("no /proc");
-    snprintf(want, sizeof want, "%ld ", (long)SYS_read);
     for (struct dirent *task; (task = readdir(tasks));) {
-        char path[300], text[64] = "";
+        char path[300], text[128] = "", link[128] = "";
+        long number, descriptor;
+        if (atol(task->d_name) == syscall(SYS_gettid)) continue;
         snprintf(path, sizeof path, "/proc/self/task/%s/syscall", task->d_name);
         int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0) continue;
         ssize_t got = read(fd, text, sizeof text - 1);
-        (void)got;
         close(fd);
-        count += strncmp(text, want, strlen(want)) == 0;
+        if (got <= 0 || sscanf(text, "%ld 0x%lx", &number, &descriptor) != 2 || number != SYS_read) continue;
+        snprintf(path, sizeof path, "/proc/self/fd/%ld", descriptor);
+        count += readlink(path, link, sizeof link - 1) > 0 && strcmp(link, one->path) == 0;
     }
     closedir(tasks);
     return count;
