@@ -4,6 +4,7 @@
 #include "harness.h"
 #ifndef _WIN32
 #include <signal.h>
+#include <sched.h>
 #include <sys/socket.h>
 #endif
 
@@ -31,6 +32,11 @@ enum kind {
     KIND_CONNECTION_POOL,
     KIND_REACTOR_GROUP,
     KIND_SIGNAL_WATCH,
+    KIND_FILE,
+    KIND_DIRECTORY,
+    KIND_BYTES,
+    KIND_DIRECTORY_ENTRIES,
+    KIND_FILE_INFO,
     KINDS
 };
 
@@ -38,6 +44,7 @@ static const char *const kind_names[KINDS] = {
     "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "addresses", "lock", "semaphore", "queue",
     "looping call", "cooperator", "cooperative task", "scope", "simulation", "listener", "transport",
     "datagram port", "reconnecting client", "connection pool", "reactor group", "signal watch",
+    "file", "directory", "bytes", "directory entries", "file info",
 };
 
 /* Of no reactor, and not ended with one. */
@@ -212,6 +219,12 @@ static inline void exits_in_child(void (*run)(void *), void *argument) {
 }
 #endif
 
+static inline lariat_status file_info_answer(const lariat_file_info *info) {
+    lariat_file_facts facts;
+    CHECK_OK(lariat_file_facts_init(&facts, sizeof facts));
+    return lariat_file_info_get(info, &facts);
+}
+
 /* ---- looking at a handle ---------------------------------------------------------------------------------------------------- */
 
 /* What a call says about a handle that it refuses: the answer must be the thread's last error too. */
@@ -249,6 +262,11 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_CONNECTION_POOL: answer = lariat_connection_pool_idle(handle); break;
     case KIND_REACTOR_GROUP: answer = lariat_reactor_group_size(handle); break;
     case KIND_SIGNAL_WATCH: answer = lariat_signal_watch_count(handle); break;
+    case KIND_FILE: failed = lariat_file_path(handle) == NULL; break;
+    case KIND_DIRECTORY: failed = lariat_directory_path(handle) == NULL; break;
+    case KIND_BYTES: failed = lariat_bytes_data(handle) == NULL; break;
+    case KIND_DIRECTORY_ENTRIES: failed = lariat_directory_entries_count(handle) == 0; break;
+    case KIND_FILE_INFO: answer = file_info_answer(handle); break;
     case KINDS: break;
     }
     if (failed) answer = lariat_last_error();
@@ -294,10 +312,30 @@ static inline lariat_addresses *taken_addresses(lariat_reactor *reactor, const c
     return addresses;
 }
 
+/* What a Deferred of a pool's job gives, taken; the reactor must not have a simulated driver. */
+static inline void *taken_from_pool(lariat_reactor *reactor, lariat_deferred *deferred) {
+    CHECK(deferred != NULL);
+    while (!lariat_deferred_called(deferred)) {
+        turn(reactor);
+        sched_yield();
+    }
+    void *value = lariat_deferred_take(deferred);
+    if (!value) test_fail(__FILE__, __LINE__, "nothing from the pool: %s", result_of(deferred));
+    CHECK_OK(lariat_deferred_release(deferred));
+    return value;
+}
+
 /* The reactor's clock must be manual: nothing of this is ever due. */
 static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every_kind every = {.of = {NULL}, .ends = {-1, -1}};
     every.of[KIND_REACTOR] = reactor;
+#ifndef _WIN32
+    every.of[KIND_FILE] = taken_from_pool(reactor, lariat_reactor_open_file(reactor, "/dev/null", LARIAT_FILE_READ | LARIAT_FILE_WRITE, 0));
+    every.of[KIND_DIRECTORY] = taken_from_pool(reactor, lariat_reactor_open_directory(reactor, "/"));
+    every.of[KIND_BYTES] = taken_from_pool(reactor, lariat_reactor_read_file(reactor, "/dev/null", 0));
+    every.of[KIND_DIRECTORY_ENTRIES] = taken_from_pool(reactor, lariat_reactor_list_directory(reactor, "/", 0));
+    every.of[KIND_FILE_INFO] = taken_from_pool(reactor, lariat_reactor_stat(reactor, "/", 1));
+#endif
     every.of[KIND_DELAYED_CALL] = lariat_reactor_call_later(reactor, 1000, quiet_call, NULL);
     every.of[KIND_TRIGGER] =
         lariat_reactor_add_system_event_trigger(reactor, LARIAT_TRIGGER_AFTER, LARIAT_TRIGGER_SHUTDOWN, quiet_trigger, NULL);
@@ -370,6 +408,17 @@ static inline void every_kind_end(const every_kind *every) {
     if (every->of[KIND_DATAGRAM_PORT]) CHECK_OK(lariat_deferred_release(lariat_datagram_port_stop(every->of[KIND_DATAGRAM_PORT])));
     if (every->of[KIND_SIGNAL_WATCH]) CHECK_OK(lariat_signal_watch_stop(every->of[KIND_SIGNAL_WATCH]));
     turn(every->of[KIND_REACTOR]);
+#ifndef _WIN32
+    CHECK_OK(lariat_bytes_free(every->of[KIND_BYTES]));
+    CHECK_OK(lariat_directory_entries_free(every->of[KIND_DIRECTORY_ENTRIES]));
+    CHECK_OK(lariat_file_info_free(every->of[KIND_FILE_INFO]));
+    CHECK_OK(lariat_deferred_release(lariat_file_close(every->of[KIND_FILE])));
+    CHECK_OK(lariat_deferred_release(lariat_directory_close(every->of[KIND_DIRECTORY])));
+    while (reactor_stats(every->of[KIND_REACTOR]).jobs) {
+        turn(every->of[KIND_REACTOR]);
+        sched_yield();
+    }
+#endif
     every_kind_end_apart(every);
 }
 #endif
