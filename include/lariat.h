@@ -102,6 +102,24 @@ typedef struct lariat_reconnecting_client lariat_reconnecting_client;
 /* Connections that are kept open to be used again. Until lariat_connection_pool_free. */
 typedef struct lariat_connection_pool lariat_connection_pool;
 
+/* An open file, until the Deferred of lariat_file_close has fired. */
+typedef struct lariat_file lariat_file;
+
+/* A directory that is being read, until the Deferred of lariat_directory_close has fired. */
+typedef struct lariat_directory lariat_directory;
+
+/* Bytes that were read, or a path. They live as long as the Deferred whose value they are, or, once they are taken,
+ * until lariat_bytes_free. */
+typedef struct lariat_bytes lariat_bytes;
+
+/* Entries of a directory. They live as long as the Deferred whose value they are, or, once they are taken, until
+ * lariat_directory_entries_free. */
+typedef struct lariat_directory_entries lariat_directory_entries;
+
+/* What is known of a file. It lives as long as the Deferred whose value it is, or, once it is taken, until
+ * lariat_file_info_free. */
+typedef struct lariat_file_info lariat_file_info;
+
 /* A child process. Goes stale when its process_ended has returned; nobody frees it. */
 typedef struct lariat_process lariat_process;
 
@@ -237,20 +255,30 @@ enum {
     LARIAT_ERR_ALREADY_REGISTERED = -47,
     /* The process, or the system, has as many descriptors as it may. */
     LARIAT_ERR_TOO_MANY_DESCRIPTORS = -48,
+    /* There is no such file, program or directory. */
+    LARIAT_ERR_NOT_FOUND = -49,
+    /* There is a file or directory of that name already. */
+    LARIAT_ERR_ALREADY_EXISTS = -50,
+    /* It is no directory, where one is needed. */
+    LARIAT_ERR_NOT_A_DIRECTORY = -51,
+    /* It is a directory, a named pipe or the like, where a file is needed. */
+    LARIAT_ERR_NOT_A_FILE = -52,
+    /* The directory is not empty. */
+    LARIAT_ERR_NOT_EMPTY = -53,
+    /* The disk, or the user's share of it, is full. */
+    LARIAT_ERR_NO_SPACE = -54,
 };
 
 enum {
-    LARIAT_PROCESS_DONE = -49, /* The reason of a process that has ended with code 0. */
+    LARIAT_PROCESS_DONE = -55, /* The reason of a process that has ended with code 0. */
 };
 
 enum {
     /* A process has ended with another code, or by a signal: see lariat_failure_exit_code and lariat_failure_exit_signal.
      */
-    LARIAT_ERR_PROCESS_TERMINATED = -50,
+    LARIAT_ERR_PROCESS_TERMINATED = -56,
     /* A process has ended, and how is not known: somebody else has waited for it. */
-    LARIAT_ERR_STATUS_UNKNOWN = -51,
-    /* There is no such file, program or directory; the message names it. */
-    LARIAT_ERR_NOT_FOUND = -52,
+    LARIAT_ERR_STATUS_UNKNOWN = -57,
 };
 
 /* Tells the status of this thread's last failed call. A call that works leaves it alone.
@@ -1373,6 +1401,276 @@ LARIAT_API lariat_transport *lariat_reactor_adopt_descriptor(lariat_reactor *rea
 LARIAT_API lariat_transport *lariat_reactor_adopt_descriptor_event(lariat_reactor *reactor, lariat_socket fd,
                                                                    int32_t ways, uint64_t tag);
 
+/* Makes a stream of what the standard input of the process is: a terminal, a pipe, a socket, a regular file, /dev/null.
+ * Number 0 stays the process's own, and blocks as before; what is read here is gone from there.
+ *
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream, which is only read; NULL on failure.
+ * errors    LARIAT_ERR_OS when it is not open; LARIAT_ERR_INVALID_ARGUMENT when it is a directory; LARIAT_ERR_NOT_SUPPORTED
+ *           on Windows, and by a simulated reactor.
+ * thread    the reactor's.
+ * Twisted   StandardIO. */
+LARIAT_API lariat_transport *lariat_reactor_open_standard_input(lariat_reactor *reactor,
+                                                                const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_open_standard_input, but queues events instead of calling, as
+ * lariat_reactor_adopt_descriptor_event does.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_standard_input_event(lariat_reactor *reactor, uint64_t tag);
+
+/* Makes a stream of what the standard output of the process is. Number 1 stays the process's own, and open, so that
+ * whoever reads it sees its end when the process ends. What is written here and by printf goes out in no set order.
+ *
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream, which is only written; NULL on failure.
+ * errors    as of lariat_reactor_open_standard_input.
+ * thread    the reactor's.
+ * Twisted   StandardIO. */
+LARIAT_API lariat_transport *lariat_reactor_open_standard_output(lariat_reactor *reactor,
+                                                                 const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_open_standard_output, but queues events instead of calling.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_standard_output_event(lariat_reactor *reactor, uint64_t tag);
+
+/* The same as lariat_reactor_open_standard_output, for the standard error, which is number 2.
+ *
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream, which is only written; NULL on failure.
+ * errors    as of lariat_reactor_open_standard_input.
+ * thread    the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_standard_error(lariat_reactor *reactor,
+                                                                const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_open_standard_error, but queues events instead of calling.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_standard_error_event(lariat_reactor *reactor, uint64_t tag);
+
+enum {
+    /* Of a named pipe that is read: goes on when those who wrote have closed it, and waits for others. */
+    LARIAT_PIPE_KEEP_OPEN = 4,
+};
+
+/* Opens a named pipe. One that is read opens at once; it ends when there were writers and the last has closed it, unless
+ * LARIAT_PIPE_KEEP_OPEN is given. One that is written needs somebody who reads it.
+ *
+ * path      the system's own bytes.
+ * ways      LARIAT_READABLE, which LARIAT_PIPE_KEEP_OPEN may join, or LARIAT_WRITABLE.
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream; NULL on failure.
+ * errors    LARIAT_ERR_OS with the system's word: there is none, or nobody reads it (ENXIO);
+ *           LARIAT_ERR_INVALID_ARGUMENT for what is no named pipe; LARIAT_ERR_PERMISSION_DENIED;
+ *           LARIAT_ERR_NOT_SUPPORTED on Windows, and by a simulated reactor.
+ * thread    the reactor's.
+ * POSIX     mkfifo. */
+LARIAT_API lariat_transport *lariat_reactor_open_pipe(lariat_reactor *reactor, const char *path, int32_t ways,
+                                                      const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_open_pipe, but queues events instead of calling, as lariat_reactor_adopt_descriptor_event
+ * does.
+ *
+ * path    as for lariat_reactor_open_pipe.
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_pipe_event(lariat_reactor *reactor, const char *path, int32_t ways,
+                                                            uint64_t tag);
+
+/* Makes a named pipe.
+ *
+ * path    where: the system's own bytes.
+ * mode    its permissions, such as 0600, less what the umask takes away.
+ * errors  LARIAT_ERR_OS with the system's word, such as that there is something already; LARIAT_ERR_PERMISSION_DENIED;
+ *         LARIAT_ERR_NOT_SUPPORTED on Windows, and by a simulated reactor.
+ * thread  the reactor's.
+ * POSIX   mkfifo. */
+LARIAT_API lariat_status lariat_reactor_make_pipe(lariat_reactor *reactor, const char *path, uint32_t mode);
+
+/* Opens a file as a stream that is read to its end, or written. What the kernel has at hand is read at once, the rest by
+ * the thread pool, and so is all that is written: a slow disk holds up nothing else. As with any stream, pausing,
+ * producers, framing and limits of rate hold; after lariat_transport_lose_connection the end comes when all is written, or
+ * with the reason why it is not.
+ *
+ * path      the system's own bytes.
+ * flags     LARIAT_FILE_READ; or LARIAT_FILE_WRITE or LARIAT_FILE_APPEND, with LARIAT_FILE_CREATE, _EXCLUSIVE and
+ *           _TRUNCATE; a file that is made has the permissions 0666, less what the umask takes away.
+ * offset    bytes from the beginning, where it starts; 0 with LARIAT_FILE_APPEND.
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream; NULL on failure.
+ * errors    LARIAT_ERR_OS with the system's word, such as that there is none; LARIAT_ERR_PERMISSION_DENIED;
+ *           LARIAT_ERR_INVALID_ARGUMENT for a directory; LARIAT_ERR_NOT_SUPPORTED on Windows, and by a simulated reactor.
+ * thread    the reactor's.
+ * Twisted   FileSender, and FTP's file consumers. */
+LARIAT_API lariat_transport *lariat_reactor_open_file_stream(lariat_reactor *reactor, const char *path, int32_t flags,
+                                                             uint64_t offset, const lariat_protocol *protocol,
+                                                             void *self);
+
+/* The same as lariat_reactor_open_file_stream, but queues events instead of calling, as
+ * lariat_reactor_adopt_descriptor_event does.
+ *
+ * path    as for lariat_reactor_open_file_stream.
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_file_stream_event(lariat_reactor *reactor, const char *path,
+                                                                   int32_t flags, uint64_t offset, uint64_t tag);
+
+/* ---- Terminals: sizes, and how they hand on what is typed -------------------------------------------------------- */
+
+enum {
+    /* As the terminal was found: by lines, echoed, most likely. */
+    LARIAT_TERMINAL_COOKED = 0,
+    /* Byte by byte, nothing looked at, nothing changed in either direction: Ctrl-C is a byte like any other. */
+    LARIAT_TERMINAL_RAW = 1,
+    /* Byte by byte, not echoed; Ctrl-C and the like still make signals, and what is written is changed as before. */
+    LARIAT_TERMINAL_KEYS = 2,
+};
+
+/* Tells whether a stream is a terminal, or the master of one.
+ *
+ * returns  1 or 0; negative: an error.
+ * errors   LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's.
+ * POSIX    isatty. */
+LARIAT_API int32_t lariat_transport_is_terminal(lariat_transport *transport);
+
+/* Tells the size of a terminal. It changes with SIGWINCH.
+ *
+ * columns  written; 0: not known; may be NULL.
+ * rows     written; 0: not known; may be NULL.
+ * errors   LARIAT_ERR_NOT_SUPPORTED for what is no terminal; LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's.
+ * POSIX    tcgetwinsize. */
+LARIAT_API lariat_status lariat_transport_terminal_size(lariat_transport *transport, uint16_t *columns, uint16_t *rows);
+
+/* Sets the size of a terminal: of the master of one, most often. Those who use it get SIGWINCH.
+ *
+ * columns  how many characters a line has.
+ * rows     how many lines there are.
+ * errors   LARIAT_ERR_NOT_SUPPORTED for what is no terminal; LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's.
+ * POSIX    tcsetwinsize. */
+LARIAT_API lariat_status lariat_transport_set_terminal_size(lariat_transport *transport, uint16_t columns,
+                                                            uint16_t rows);
+
+/* Sets how a terminal hands on what is typed. It is put back as it was found when the stream ends, when its reactor
+ * stops or is freed, and when the process exits; not when a signal or _exit ends it: see lariat_terminal_restore. When
+ * several streams have changed one terminal, the last of them puts it back.
+ *
+ * mode    LARIAT_TERMINAL_COOKED, LARIAT_TERMINAL_RAW or LARIAT_TERMINAL_KEYS.
+ * errors  LARIAT_ERR_NOT_SUPPORTED for what is no terminal, or the master of one; LARIAT_ERR_OS as the system says;
+ *         LARIAT_ERR_CLOSED when it is over.
+ * thread  the reactor's.
+ * POSIX   tcsetattr. */
+LARIAT_API lariat_status lariat_transport_set_terminal_mode(lariat_transport *transport, int32_t mode);
+
+/* Puts all terminals and serial ports that the process has changed back as they were found. For a handler of a signal that
+ * ends the process: it is safe there.
+ *
+ * returns  LARIAT_OK.
+ * thread   any. */
+LARIAT_API lariat_status lariat_terminal_restore(void);
+
+/* ---- Serial ports ------------------------------------------------------------------------------------------------ */
+
+enum {
+    LARIAT_PARITY_NONE = 0, /* No parity bit. */
+    LARIAT_PARITY_ODD = 1,  /* The number of ones is odd. */
+    LARIAT_PARITY_EVEN = 2, /* The number of ones is even. */
+};
+
+enum {
+    LARIAT_FLOW_NONE = 0,     /* Nobody is told to wait. */
+    LARIAT_FLOW_HARDWARE = 1, /* By the lines RTS and CTS. */
+    LARIAT_FLOW_SOFTWARE = 2, /* By the characters XON and XOFF, which the data must not have. */
+};
+
+enum {
+    LARIAT_LINE_DTR = 1, /* Data terminal ready: ours to set. */
+    LARIAT_LINE_RTS = 2, /* Request to send: ours to set. */
+    LARIAT_LINE_CTS = 4, /* Clear to send. */
+    LARIAT_LINE_DSR = 8, /* Data set ready. */
+    LARIAT_LINE_RI = 16, /* Ring indicator. */
+    LARIAT_LINE_CD = 32, /* Carrier detect. */
+};
+
+/* How a serial port is set: to be filled by lariat_serial_options_init, and changed. */
+typedef struct lariat_serial_options {
+    uint32_t struct_size; /* Set by lariat_serial_options_init. */
+    uint32_t speed;       /* Bits in a second (9600). */
+    int32_t data_bits;    /* 5, 6, 7 or 8 (default). */
+    int32_t parity;       /* LARIAT_PARITY_NONE (default), LARIAT_PARITY_ODD or LARIAT_PARITY_EVEN. */
+    int32_t stop_bits;    /* 1 (default) or 2. */
+    int32_t flow_control; /* LARIAT_FLOW_NONE (default), LARIAT_FLOW_HARDWARE or LARIAT_FLOW_SOFTWARE. */
+} lariat_serial_options;
+
+/* Fills the options with 9600 bits in a second, 8 data bits, no parity, 1 stop bit, and no flow control.
+ *
+ * options      written.
+ * struct_size  sizeof(lariat_serial_options).
+ * thread       any. */
+LARIAT_API lariat_status lariat_serial_options_init(lariat_serial_options *options, uint32_t struct_size);
+
+/* Opens a serial port, for this process alone. The bytes go through unchanged. When the stream ends, or the process exits,
+ * the port is set as it was found.
+ *
+ * path      "/dev/ttyUSB0": the system's own bytes.
+ * options   copied; may be NULL: as lariat_serial_options_init fills them.
+ * protocol  copied; its connection_made is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the stream; NULL on failure.
+ * errors    LARIAT_ERR_OS with the system's word: there is none, or somebody has it (EBUSY);
+ *           LARIAT_ERR_INVALID_ARGUMENT for what is no serial port; LARIAT_ERR_NOT_SUPPORTED for what it does not take,
+ *           on Windows, and by a simulated reactor; LARIAT_ERR_PERMISSION_DENIED.
+ * thread    the reactor's.
+ * Twisted   SerialPort. */
+LARIAT_API lariat_transport *lariat_reactor_open_serial_port(lariat_reactor *reactor, const char *path,
+                                                             const lariat_serial_options *options,
+                                                             const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_open_serial_port, but queues events instead of calling, as
+ * lariat_reactor_adopt_descriptor_event does.
+ *
+ * path     as for lariat_reactor_open_serial_port.
+ * options  as for lariat_reactor_open_serial_port.
+ * tag      any number; comes back in the events.
+ * thread   the reactor's. */
+LARIAT_API lariat_transport *lariat_reactor_open_serial_port_event(lariat_reactor *reactor, const char *path,
+                                                                   const lariat_serial_options *options, uint64_t tag);
+
+/* Sets a serial port anew.
+ *
+ * options  copied.
+ * errors   LARIAT_ERR_NOT_SUPPORTED for what the port does not take, and for what is no serial port that was opened as one;
+ *          LARIAT_ERR_CLOSED when it is over.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_serial(lariat_transport *transport, const lariat_serial_options *options);
+
+/* Tells which lines of a serial port are on, beside the data.
+ *
+ * lines   written: LARIAT_LINE_DTR and so on, added up.
+ * errors  LARIAT_ERR_NOT_SUPPORTED for what is no serial port; LARIAT_ERR_OS for one that has no lines.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_serial_lines(lariat_transport *transport, uint32_t *lines);
+
+/* Turns lines of a serial port on and off; the others stay as they are.
+ *
+ * raised   LARIAT_LINE_DTR and LARIAT_LINE_RTS, added up.
+ * lowered  the same, and none of those of raised.
+ * errors   as of lariat_transport_serial_lines.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_transport_set_serial_lines(lariat_transport *transport, uint32_t raised,
+                                                           uint32_t lowered);
+
 /* ---- How a child process is started ------------------------------------------------------------------------------ */
 
 enum {
@@ -2359,7 +2657,9 @@ enum {
     /* Each reactor listens at a socket of its own at the same port, and the system shares out what connects (SO_REUSEPORT).
      */
     LARIAT_SHARING_PORT = 1,
-    /* The first reactor accepts, and hands what it has accepted on to all by turns. */
+    /* The first reactor accepts, and hands what it has accepted on to all by turns. Those whose listener is full, paused or
+     * stopped are left out; while all are full, who connects waits in the backlog. When the first's is paused or stopped,
+     * or its reactor ends, nobody accepts. */
     LARIAT_SHARING_HAND_OVER = 2,
 };
 
@@ -2375,6 +2675,8 @@ enum {
 LARIAT_API lariat_reactor_group *lariat_reactor_group_new(uint32_t reactors, const lariat_reactor_options *options);
 
 /* Has all reactors of a group listen at one endpoint, and share what connects; before the group is started.
+ *
+ * Each reactor has a listener of its own, which build_protocol is given, and so has each its own limits and counts.
  *
  * endpoint        as for lariat_reactor_listen. Where the system is to pick the port, it is the same for all.
  * sharing         LARIAT_SHARING_DEFAULT, LARIAT_SHARING_PORT or LARIAT_SHARING_HAND_OVER.
@@ -2858,6 +3160,558 @@ LARIAT_API lariat_status lariat_addresses_add(lariat_addresses *addresses, const
  *
  * thread  the reactor's. */
 LARIAT_API lariat_status lariat_addresses_free(lariat_addresses *addresses);
+
+/* ---- Files: opened, read and written on the thread pool ---------------------------------------------------------- */
+
+enum {
+    /* Open it to be read. */
+    LARIAT_FILE_READ = 1,
+    /* Open it to be written. */
+    LARIAT_FILE_WRITE = 2,
+    /* Open it to be written, and have each write go to the end, also if others write there too. */
+    LARIAT_FILE_APPEND = 4,
+    /* Make it if it is not there. Needs LARIAT_FILE_WRITE or LARIAT_FILE_APPEND. */
+    LARIAT_FILE_CREATE = 8,
+    /* With LARIAT_FILE_CREATE: it must not be there yet, not even as a symbolic link. */
+    LARIAT_FILE_EXCLUSIVE = 16,
+    /* Throw away what is in it. Needs LARIAT_FILE_WRITE without LARIAT_FILE_APPEND. */
+    LARIAT_FILE_TRUNCATE = 32,
+    /* Do not wait until it has reached the disk, where that is the rule. */
+    LARIAT_FILE_UNSYNCED = 64,
+    /* A temporary file that has no name, and is gone when it is closed, or the process ends. */
+    LARIAT_FILE_UNNAMED = 128,
+};
+
+enum {
+    LARIAT_SEEK_START = 0,   /* From the beginning of the file. */
+    LARIAT_SEEK_CURRENT = 1, /* From the position. */
+    LARIAT_SEEK_END = 2,     /* From the end of the file. */
+};
+
+/* Opens a file. It is not inherited by programs that the process executes.
+ *
+ * path     bytes, ended by NUL, copied.
+ * flags    LARIAT_FILE_READ and LARIAT_FILE_WRITE or LARIAT_FILE_APPEND, with some of LARIAT_FILE_CREATE,
+ *          LARIAT_FILE_EXCLUSIVE and LARIAT_FILE_TRUNCATE.
+ * mode     the permissions of a file that is made, less the umask, such as 0666; else not looked at.
+ * returns  a Deferred of a lariat_file, which joins the present scope; NULL on failure. It fails with
+ *          LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_ALREADY_EXISTS, LARIAT_ERR_NOT_A_DIRECTORY,
+ *          LARIAT_ERR_NOT_A_FILE for a directory or a named pipe, LARIAT_ERR_TOO_MANY_DESCRIPTORS,
+ *          LARIAT_ERR_NO_SPACE or LARIAT_ERR_OS; the message names the path. If it is cancelled, the file is closed.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    open. */
+LARIAT_API lariat_deferred *lariat_reactor_open_file(lariat_reactor *reactor, const char *path, int32_t flags,
+                                                     uint32_t mode);
+
+/* Makes a file with a name that nothing has, and with permissions for its owner alone, and opens it to be read and
+ * written.
+ *
+ * directory  where; bytes, ended by NUL, copied; may be NULL: where TMPDIR says, or /tmp.
+ * prefix     what its name begins with; bytes, ended by NUL, copied; may be NULL: "lariat-".
+ * flags      LARIAT_FILE_UNNAMED: its name is taken away at once; 0: it keeps its name, which lariat_file_path tells,
+ *            and is not removed by itself.
+ * returns    a Deferred of a lariat_file, which joins the present scope; NULL on failure. It fails with
+ *            LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_NO_SPACE,
+ *            LARIAT_ERR_TOO_MANY_DESCRIPTORS or LARIAT_ERR_OS; the message names the directory. If it is cancelled, no
+ *            file is left.
+ * errors     LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread     the reactor's.
+ * POSIX      mkstemp, tmpfile. */
+LARIAT_API lariat_deferred *lariat_reactor_open_temporary_file(lariat_reactor *reactor, const char *directory,
+                                                               const char *prefix, int32_t flags);
+
+/* Tells the path that a file was opened by.
+ *
+ * returns  text that lives as long as the handle; NULL on failure. Of an unnamed temporary file: what it once was.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_file_path(const lariat_file *file);
+
+/* Reads from the position, and moves it on. What is done to one file is done in the order asked for, each when the one
+ * before is done. Of a device what is there is given, once something is.
+ *
+ * length   so many bytes at most; fewer only at the end of the file.
+ * returns  a Deferred of a lariat_bytes, empty at the end; NULL on failure. It fails with LARIAT_ERR_NO_MEMORY or
+ *          LARIAT_ERR_OS; the message names the file. If it is cancelled after it has begun, the position may have
+ *          moved.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    read. */
+LARIAT_API lariat_deferred *lariat_file_read(lariat_file *file, size_t length);
+
+/* The same as lariat_file_read, from a place; the position stays where it is.
+ *
+ * offset  from the beginning of the file, in bytes.
+ * length  so many bytes at most; fewer only at the end of the file.
+ * thread  the reactor's.
+ * POSIX   pread. */
+LARIAT_API lariat_deferred *lariat_file_read_at(lariat_file *file, uint64_t offset, size_t length);
+
+/* Writes all of the bytes at the position, and moves it on; at the end, if the file was opened to append. In order with
+ * what else is done to the file.
+ *
+ * data     len bytes, copied; may be NULL if len is 0.
+ * len      how many.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NO_SPACE, LARIAT_ERR_TOO_LONG for a file that
+ *          becomes too large, or LARIAT_ERR_OS; the message names the file, and says how much was written, if anything
+ *          was. If it is cancelled after it has begun, some may have been written.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    write. */
+LARIAT_API lariat_deferred *lariat_file_write(lariat_file *file, const uint8_t *data, size_t len);
+
+/* The same as lariat_file_write, at a place; the position stays where it is. Between the old end of the file and the
+ * place zeros are read from then on.
+ *
+ * offset  from the beginning of the file, in bytes.
+ * data    len bytes, copied; may be NULL if len is 0.
+ * len     how many.
+ * errors  LARIAT_ERR_INVALID_STATE when the file was opened to append; as lariat_file_write.
+ * thread  the reactor's.
+ * POSIX   pwrite. */
+LARIAT_API lariat_deferred *lariat_file_write_at(lariat_file *file, uint64_t offset, const uint8_t *data, size_t len);
+
+/* The same as lariat_file_write, at the end of the file, where the position then is. Another program that writes there
+ * at the same time is kept apart only if the file was opened with LARIAT_FILE_APPEND.
+ *
+ * data    len bytes, copied; may be NULL if len is 0.
+ * len     how many.
+ * thread  the reactor's. */
+LARIAT_API lariat_deferred *lariat_file_append(lariat_file *file, const uint8_t *data, size_t len);
+
+/* Moves the position.
+ *
+ * offset   in bytes; negative: before.
+ * whence   from where: LARIAT_SEEK_START, LARIAT_SEEK_CURRENT or LARIAT_SEEK_END.
+ * returns  a Deferred of the new position, from the beginning, in the place of a pointer; NULL on failure. It fails
+ *          with LARIAT_ERR_OS, such as EINVAL for a place before the beginning; the message names the file.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    lseek. */
+LARIAT_API lariat_deferred *lariat_file_seek(lariat_file *file, int64_t offset, int32_t whence);
+
+/* Tells the position, when what was asked for before is done.
+ *
+ * returns  a Deferred of the position, from the beginning, in the place of a pointer; NULL on failure. It fails with
+ *          LARIAT_ERR_OS for what has none; the message names the file.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's. */
+LARIAT_API lariat_deferred *lariat_file_tell(lariat_file *file);
+
+/* Tells the size, when what was asked for before is done.
+ *
+ * returns  a Deferred of how many bytes it has, in the place of a pointer; NULL on failure. It fails with
+ *          LARIAT_ERR_OS; the message names the file.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's. */
+LARIAT_API lariat_deferred *lariat_file_size(lariat_file *file);
+
+/* Makes a file shorter, or longer by zeros that take no room; the position stays where it is.
+ *
+ * size     in bytes.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_OS, such as EINVAL for a file that was not
+ *          opened to be written; the message names the file.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    ftruncate. */
+LARIAT_API lariat_deferred *lariat_file_truncate(lariat_file *file, uint64_t size);
+
+/* Has what was written reach the disk.
+ *
+ * data_only  1: of what is only about the file no more than is needed to read it again; 0: all of it.
+ * returns    a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NO_SPACE or LARIAT_ERR_OS; the message names
+ *            the file.
+ * errors     LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread     the reactor's.
+ * POSIX      fsync, fdatasync. */
+LARIAT_API lariat_deferred *lariat_file_sync(lariat_file *file, int32_t data_only);
+
+/* Finds out all that is known of a file, when what was asked for before is done.
+ *
+ * returns  a Deferred of a lariat_file_info; NULL on failure. It fails with LARIAT_ERR_OS; the message names the file.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    fstat. */
+LARIAT_API lariat_deferred *lariat_file_stat(lariat_file *file);
+
+/* Closes a file when what was asked for before is done; its handle is stale then. Its scope's end and its reactor's
+ * close it too, and fail what waits with LARIAT_ERR_CLOSED.
+ *
+ * returns  a Deferred of NULL; NULL on failure. It fails when the system says only now that a write before has failed;
+ *          the file is closed all the same. It need not be waited for; cancelling it does not keep the file open.
+ * errors   LARIAT_ERR_CLOSED when it is being closed already.
+ * thread   the reactor's.
+ * POSIX    close. */
+LARIAT_API lariat_deferred *lariat_file_close(lariat_file *file);
+
+/* ---- What is done to a path, and to a whole file at once --------------------------------------------------------- */
+
+enum {
+    LARIAT_ACCESS_READ = 4,    /* It may be read. */
+    LARIAT_ACCESS_WRITE = 2,   /* It may be written to. */
+    LARIAT_ACCESS_EXECUTE = 1, /* It may be executed, or searched if it is a directory. */
+};
+
+/* Reads a whole file.
+ *
+ * path       bytes, ended by NUL, copied.
+ * max_bytes  of a longer file nothing is given; 0: 256 MiB.
+ * returns    a Deferred of a lariat_bytes; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND,
+ *            LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_NOT_A_FILE, LARIAT_ERR_TOO_LONG past max_bytes,
+ *            LARIAT_ERR_NO_MEMORY or LARIAT_ERR_OS; the message names the path. Cancelling stops the reading.
+ * errors     LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread     the reactor's.
+ * Twisted    FilePath.getContent. */
+LARIAT_API lariat_deferred *lariat_reactor_read_file(lariat_reactor *reactor, const char *path, size_t max_bytes);
+
+/* Writes a whole file atomically: at any time, also after a crash, the path leads to the old content or to all of the
+ * new. It is written beside the old one as .lariat- and ten letters, reaches the disk, and is renamed. An old file's
+ * permissions, and its owner and group as far as the process may give them, are kept; extended attributes and other
+ * names of it are not. A symbolic link stays, and what it leads to is replaced. If it fails or is cancelled before the
+ * end, the old content stays and nothing is left beside it.
+ *
+ * path     bytes, ended by NUL, copied.
+ * data     len bytes, copied; may be NULL if len is 0.
+ * len      how many.
+ * mode     the permissions of a file that is new, less the umask, such as 0666.
+ * flags    LARIAT_FILE_EXCLUSIVE: nothing may have the path yet; LARIAT_FILE_UNSYNCED: whether it has reached the disk
+ *          is not waited for, which is quicker, and after a crash of the system the file may be empty; or 0.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND for a directory that is not there,
+ *          LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_NOT_A_FILE when something else has the path,
+ *          LARIAT_ERR_ALREADY_EXISTS, LARIAT_ERR_NO_SPACE or LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * Twisted  FilePath.setContent. */
+LARIAT_API lariat_deferred *lariat_reactor_write_file(lariat_reactor *reactor, const char *path, const uint8_t *data,
+                                                      size_t len, uint32_t mode, int32_t flags);
+
+/* Copies a file with its permissions, but for set-user-ID and set-group-ID. The copy appears all at once, in place of a
+ * file that has its path, as with lariat_reactor_write_file. Where the file system can, both share what they hold; else
+ * the kernel copies where it can. Holes stay holes.
+ *
+ * from     the file; bytes, ended by NUL, copied.
+ * to       the path of the copy; bytes, ended by NUL, copied.
+ * flags    LARIAT_FILE_EXCLUSIVE, LARIAT_FILE_UNSYNCED, as for lariat_reactor_write_file, or 0.
+ * returns  a Deferred of NULL; NULL on failure. It fails as those of lariat_reactor_read_file and
+ *          lariat_reactor_write_file; the message names a path. Cancelling stops the copying, and leaves no part of it.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * Twisted  FilePath.copyTo. */
+LARIAT_API lariat_deferred *lariat_reactor_copy_file(lariat_reactor *reactor, const char *from, const char *to,
+                                                     int32_t flags);
+
+/* Finds out whether something is there, and whether this process may use it. Somebody may change that before the answer
+ * is read: to open it and see is surer.
+ *
+ * path     bytes, ended by NUL, copied.
+ * access   some of LARIAT_ACCESS_READ, LARIAT_ACCESS_WRITE and LARIAT_ACCESS_EXECUTE; 0: whether it is there.
+ * returns  a Deferred of 1 or 0 in the place of a pointer; NULL on failure. It fails with LARIAT_ERR_OS when that could
+ *          not be found out; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    faccessat with AT_EACCESS.
+ * Twisted  FilePath.exists. */
+LARIAT_API lariat_deferred *lariat_reactor_check_access(lariat_reactor *reactor, const char *path, int32_t access);
+
+/* Renames a file or a directory, in one step; to another place on the same file system too.
+ *
+ * from     bytes, ended by NUL, copied.
+ * to       bytes, ended by NUL, copied. A file there is replaced, and an empty directory by a directory.
+ * flags    LARIAT_FILE_EXCLUSIVE: nothing may have that path yet; or 0.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED,
+ *          LARIAT_ERR_ALREADY_EXISTS, LARIAT_ERR_NOT_EMPTY, or LARIAT_ERR_OS, such as EXDEV for another file system;
+ *          the message names both paths.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    rename.
+ * Twisted  FilePath.moveTo. */
+LARIAT_API lariat_deferred *lariat_reactor_rename(lariat_reactor *reactor, const char *from, const char *to,
+                                                  int32_t flags);
+
+/* Removes a file, a symbolic link or whatever else is no directory.
+ *
+ * path     bytes, ended by NUL, copied.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED,
+ *          LARIAT_ERR_NOT_A_FILE for a directory, or LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    unlink. */
+LARIAT_API lariat_deferred *lariat_reactor_remove_file(lariat_reactor *reactor, const char *path);
+
+/* Gives a file a second name.
+ *
+ * from     the file; bytes, ended by NUL, copied.
+ * to       its new name, which nothing may have yet; bytes, ended by NUL, copied.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND, LARIAT_ERR_ALREADY_EXISTS,
+ *          LARIAT_ERR_PERMISSION_DENIED, or LARIAT_ERR_OS; the message names both paths.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    link. */
+LARIAT_API lariat_deferred *lariat_reactor_link(lariat_reactor *reactor, const char *from, const char *to);
+
+/* Makes a symbolic link.
+ *
+ * target   where it leads, seen from where it is; need not be there; bytes, ended by NUL, copied.
+ * path     the link, which nothing may have as its path yet; bytes, ended by NUL, copied.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_ALREADY_EXISTS, LARIAT_ERR_NOT_FOUND,
+ *          LARIAT_ERR_PERMISSION_DENIED, or LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    symlink.
+ * Twisted  FilePath.linkTo. */
+LARIAT_API lariat_deferred *lariat_reactor_symlink(lariat_reactor *reactor, const char *target, const char *path);
+
+/* Finds out where a symbolic link leads.
+ *
+ * path     the link; bytes, ended by NUL, copied.
+ * returns  a Deferred of a lariat_bytes, as it was given when the link was made; NULL on failure. It fails with
+ *          LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED, or LARIAT_ERR_OS, which is EINVAL for what is no link;
+ *          the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    readlink. */
+LARIAT_API lariat_deferred *lariat_reactor_read_link(lariat_reactor *reactor, const char *path);
+
+/* Finds out the absolute path of something, without symbolic links, "." and "..".
+ *
+ * path     bytes, ended by NUL, copied.
+ * returns  a Deferred of a lariat_bytes; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND,
+ *          LARIAT_ERR_PERMISSION_DENIED, or LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    realpath.
+ * Twisted  FilePath.realpath. */
+LARIAT_API lariat_deferred *lariat_reactor_real_path(lariat_reactor *reactor, const char *path);
+
+/* Sets the permissions of what has this path; of what a symbolic link leads to.
+ *
+ * path     bytes, ended by NUL, copied.
+ * mode     up to 07777, whatever the umask. On Windows only whether anybody may write counts.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED, or
+ *          LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * Twisted  FilePath.chmod. */
+LARIAT_API lariat_deferred *lariat_reactor_chmod(lariat_reactor *reactor, const char *path, uint32_t mode);
+
+/* ---- Directories: listing, making, removing ---------------------------------------------------------------------- */
+
+/* Opens a directory to be read bit by bit: however large it is, no more of it is in memory than was asked for.
+ *
+ * path     bytes, ended by NUL, copied.
+ * returns  a Deferred of a lariat_directory, which joins the present scope; NULL on failure. It fails with
+ *          LARIAT_ERR_NOT_FOUND, LARIAT_ERR_NOT_A_DIRECTORY, LARIAT_ERR_PERMISSION_DENIED,
+ *          LARIAT_ERR_TOO_MANY_DESCRIPTORS or LARIAT_ERR_OS; the message names the path. If it is cancelled, the
+ *          directory is closed.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    opendir. */
+LARIAT_API lariat_deferred *lariat_reactor_open_directory(lariat_reactor *reactor, const char *path);
+
+/* Reads the next entries of a directory, in no order; "." and ".." are left out. Reads are done in the order asked for.
+ *
+ * max_entries  so many at most, up to 65536; 0: 256.
+ * returns      a Deferred of lariat_directory_entries, none of them at the end; NULL on failure. It fails with
+ *              LARIAT_ERR_OS; the message names the directory. What a read that is cancelled late has read is lost.
+ * errors       LARIAT_ERR_CLOSED after lariat_directory_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread       the reactor's.
+ * POSIX        readdir. */
+LARIAT_API lariat_deferred *lariat_directory_read(lariat_directory *directory, size_t max_entries);
+
+/* Closes a directory when what was asked for before is done; its handle is stale then.
+ *
+ * returns  a Deferred of NULL; NULL on failure. It need not be waited for; cancelling it does not keep it open.
+ * errors   LARIAT_ERR_CLOSED when it is being closed already.
+ * thread   the reactor's. */
+LARIAT_API lariat_deferred *lariat_directory_close(lariat_directory *directory);
+
+/* Lists a whole directory, in the order of the bytes of the names; "." and ".." are left out.
+ *
+ * path         bytes, ended by NUL, copied.
+ * max_entries  of a larger one nothing is given; 0: a million.
+ * returns      a Deferred of lariat_directory_entries; NULL on failure. It fails as that of
+ *              lariat_reactor_open_directory, and with LARIAT_ERR_LIMIT past max_entries.
+ * errors       LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread       the reactor's.
+ * Twisted      FilePath.listdir. */
+LARIAT_API lariat_deferred *lariat_reactor_list_directory(lariat_reactor *reactor, const char *path,
+                                                          size_t max_entries);
+
+/* Tells how many entries there are.
+ *
+ * returns  the count; 0 on failure.
+ * thread   the reactor's. */
+LARIAT_API size_t lariat_directory_entries_count(const lariat_directory_entries *entries);
+
+/* Gives the name of an entry, without the directory's.
+ *
+ * index    0 to lariat_directory_entries_count - 1.
+ * returns  bytes, ended by NUL, that live as long as the entries; NULL on failure.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_directory_entries_name(const lariat_directory_entries *entries, size_t index);
+
+/* Tells the kind of an entry; of a symbolic link itself.
+ *
+ * index    0 to lariat_directory_entries_count - 1.
+ * returns  LARIAT_FILE_KIND_FILE and so on; 0: the file system does not tell, lariat_reactor_stat will; negative: an
+ *          error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_directory_entries_kind(const lariat_directory_entries *entries, size_t index);
+
+/* Frees entries that were taken by lariat_deferred_take, or that nobody will look at any more. Those that were not
+ * taken are freed with their Deferred.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_directory_entries_free(lariat_directory_entries *entries);
+
+/* Makes a directory.
+ *
+ * path     bytes, ended by NUL, copied.
+ * mode     its permissions, less the umask, such as 0777.
+ * parents  1: those above it that are missing are made too, with the same permissions, and one that is there already is
+ *          no failure; 0: only this one.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND, LARIAT_ERR_ALREADY_EXISTS,
+ *          LARIAT_ERR_NOT_A_DIRECTORY, LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_NO_SPACE or LARIAT_ERR_OS; the message
+ *          names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    mkdir.
+ * Twisted  FilePath.createDirectory, FilePath.makedirs. */
+LARIAT_API lariat_deferred *lariat_reactor_make_directory(lariat_reactor *reactor, const char *path, uint32_t mode,
+                                                          int32_t parents);
+
+/* Makes a directory with a name that nothing has, and with permissions for its owner alone. It is not removed by
+ * itself.
+ *
+ * directory  where; bytes, ended by NUL, copied; may be NULL: where TMPDIR says, or /tmp.
+ * prefix     what its name begins with; bytes, ended by NUL, copied; may be NULL: "lariat-".
+ * returns    a Deferred of a lariat_bytes, its path; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND,
+ *            LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_NO_SPACE or LARIAT_ERR_OS; the message names the directory where
+ *            it was to be. If it is cancelled, no directory is left.
+ * errors     LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread     the reactor's.
+ * POSIX      mkdtemp. */
+LARIAT_API lariat_deferred *lariat_reactor_make_temporary_directory(lariat_reactor *reactor, const char *directory,
+                                                                    const char *prefix);
+
+/* Removes an empty directory.
+ *
+ * path     bytes, ended by NUL, copied.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND, LARIAT_ERR_NOT_A_DIRECTORY,
+ *          LARIAT_ERR_NOT_EMPTY, LARIAT_ERR_PERMISSION_DENIED or LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    rmdir. */
+LARIAT_API lariat_deferred *lariat_reactor_remove_directory(lariat_reactor *reactor, const char *path);
+
+/* Removes a directory with all that is in it, or whatever else has this path. Symbolic links are removed, never
+ * followed, also when somebody puts one in the way meanwhile. Cancelling leaves what is not removed yet.
+ *
+ * path     bytes, ended by NUL, copied.
+ * returns  a Deferred of NULL; NULL on failure. It stops at the first thing that cannot be removed, with
+ *          LARIAT_ERR_PERMISSION_DENIED or LARIAT_ERR_OS, whose path is in the message; and fails with
+ *          LARIAT_ERR_NOT_FOUND when there is nothing, with LARIAT_ERR_INVALID_ARGUMENT for the root.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * Twisted  FilePath.remove. */
+LARIAT_API lariat_deferred *lariat_reactor_remove_tree(lariat_reactor *reactor, const char *path);
+
+/* ---- What a file is: its kind, size, permissions and times ------------------------------------------------------- */
+
+enum {
+    LARIAT_FILE_KIND_FILE = 1,             /* A regular file. */
+    LARIAT_FILE_KIND_DIRECTORY = 2,        /* A directory. */
+    LARIAT_FILE_KIND_SYMLINK = 3,          /* A symbolic link. */
+    LARIAT_FILE_KIND_PIPE = 4,             /* A named pipe. */
+    LARIAT_FILE_KIND_SOCKET = 5,           /* A Unix socket. */
+    LARIAT_FILE_KIND_CHARACTER_DEVICE = 6, /* A character device, such as a terminal. */
+    LARIAT_FILE_KIND_BLOCK_DEVICE = 7,     /* A block device, such as a disk. */
+};
+
+/* What is known of a file: to be prepared once by lariat_file_facts_init, and filled by lariat_file_info_get. What a
+ * system does not know is 0. */
+typedef struct lariat_file_facts {
+    /* Set by lariat_file_facts_init. */
+    uint32_t struct_size;
+    /* LARIAT_FILE_KIND_FILE and so on; 0: something else. */
+    int32_t kind;
+    /* Bytes. */
+    uint64_t size;
+    /* Bytes that it takes on the disk: fewer than size if it has holes. */
+    uint64_t allocated;
+    /* When it was last written to, in nanoseconds since the beginning of 1970; negative before. */
+    int64_t modified;
+    /* When it was last read, in the same way, as far as the system keeps count. */
+    int64_t accessed;
+    /* When anything of it was last changed, its permissions included. */
+    int64_t changed;
+    /* When it was made. */
+    int64_t created;
+    /* The device that it is on. */
+    uint64_t device;
+    /* Its number there: two paths with the same device and inode lead to one file. */
+    uint64_t inode;
+    /* How many names it has. */
+    uint64_t links;
+    /* Its permissions, as chmod takes them: up to 07777. */
+    uint32_t mode;
+    /* Its owner's number. */
+    uint32_t user;
+    /* Its group's number. */
+    uint32_t group;
+    /* 0. */
+    uint32_t reserved;
+} lariat_file_facts;
+
+/* Prepares facts to be filled.
+ *
+ * facts        written.
+ * struct_size  sizeof(lariat_file_facts).
+ * thread       any. */
+LARIAT_API lariat_status lariat_file_facts_init(lariat_file_facts *facts, uint32_t struct_size);
+
+/* Finds out what has this path.
+ *
+ * path     bytes, ended by NUL, copied.
+ * follow   1: what a symbolic link leads to; 0: the link itself.
+ * returns  a Deferred of a lariat_file_info; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND,
+ *          LARIAT_ERR_NOT_A_DIRECTORY, LARIAT_ERR_PERMISSION_DENIED or LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    stat, lstat. */
+LARIAT_API lariat_deferred *lariat_reactor_stat(lariat_reactor *reactor, const char *path, int32_t follow);
+
+/* Copies what is known of a file.
+ *
+ * facts   prepared by lariat_file_facts_init; written.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_file_info_get(const lariat_file_info *info, lariat_file_facts *facts);
+
+/* Frees an info that was taken by lariat_deferred_take, or that nobody will look at any more. One that was not taken is
+ * freed with its Deferred.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_file_info_free(lariat_file_info *info);
+
+/* ---- Bytes that were read, or a path that was found -------------------------------------------------------------- */
+
+/* Tells where the bytes are.
+ *
+ * returns  lariat_bytes_length bytes and a NUL behind them, for as long as the lariat_bytes lives; NULL on failure.
+ * thread   the reactor's. */
+LARIAT_API const uint8_t *lariat_bytes_data(const lariat_bytes *bytes);
+
+/* Tells how many bytes there are.
+ *
+ * returns  the count, without the NUL; 0 on failure.
+ * thread   the reactor's. */
+LARIAT_API size_t lariat_bytes_length(const lariat_bytes *bytes);
+
+/* Frees bytes that were taken by lariat_deferred_take, or that nobody will look at any more. Those that were not taken
+ * are freed with their Deferred.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_bytes_free(lariat_bytes *bytes);
 
 /* ---- Looping calls ----------------------------------------------------------------------------------------------- */
 
@@ -3956,6 +4810,12 @@ typedef struct lariat_stats {
     uint64_t reconnecting_clients;
     /* Connection pools. */
     uint64_t connection_pools;
+    /* Open files. */
+    uint64_t files;
+    /* Directories that are being read. */
+    uint64_t directories;
+    /* Bytes, entries and information that operations on files have given. */
+    uint64_t file_values;
     /* Child processes that are not over, those included that nobody is told of any more. */
     uint64_t processes;
     /* Outputs of processes. */

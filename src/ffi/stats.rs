@@ -66,6 +66,12 @@ pub struct lariat_stats {
     pub reconnecting_clients: u64,
     /// Connection pools.
     pub connection_pools: u64,
+    /// Open files.
+    pub files: u64,
+    /// Directories that are being read.
+    pub directories: u64,
+    /// Bytes, entries and information that operations on files have given.
+    pub file_values: u64,
     /// Child processes that are not over, those included that nobody is told of any more.
     pub processes: u64,
     /// Outputs of processes.
@@ -77,8 +83,8 @@ unsafe impl Versioned for lariat_stats {
     const FIELDS: &'static [usize] = fields!(lariat_stats:
         struct_size threads delayed_calls soon_calls deferreds failures results watchers triggers locks semaphores
         queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns transports
-        listeners datagram_ports look_ups addresses reconnecting_clients connection_pools processes
-        process_outputs);
+        listeners datagram_ports look_ups addresses reconnecting_clients connection_pools files directories
+        file_values processes process_outputs);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -109,6 +115,9 @@ unsafe impl Versioned for lariat_stats {
             addresses: 0,
             reconnecting_clients: 0,
             connection_pools: 0,
+            files: 0,
+            directories: 0,
+            file_values: 0,
             processes: 0,
             process_outputs: 0,
         }
@@ -178,6 +187,9 @@ impl lariat_stats {
             addresses: alive(Kind::Addresses),
             reconnecting_clients: alive(Kind::ReconnectingClient),
             connection_pools: alive(Kind::ConnectionPool),
+            files: alive(Kind::File),
+            directories: alive(Kind::Directory),
+            file_values: alive(Kind::Bytes) + alive(Kind::DirectoryEntries) + alive(Kind::FileInfo),
             processes: alive(Kind::Process),
             process_outputs: alive(Kind::ProcessOutput),
         }

@@ -9,6 +9,10 @@ use crate::deferred::looping_call::LoopingCall;
 use crate::deferred::queue::Queue;
 use crate::deferred::results::Results;
 use crate::deferred::triggers::Trigger;
+use crate::files::bytes::Bytes;
+use crate::files::directory::{Directory, DirectoryEntries};
+use crate::files::file::File;
+use crate::files::info::FileInfo;
 use crate::handles::Body;
 use crate::net::connection_pool::ConnectionPool;
 use crate::net::group::ReactorGroup;
@@ -131,6 +135,34 @@ pub struct lariat_reconnecting_client {
 
 /// Connections that are kept open to be used again. Until lariat_connection_pool_free.
 pub struct lariat_connection_pool {
+    _private: [u8; 0],
+}
+
+/// An open file, until the Deferred of lariat_file_close has fired.
+pub struct lariat_file {
+    _private: [u8; 0],
+}
+
+/// A directory that is being read, until the Deferred of lariat_directory_close has fired.
+pub struct lariat_directory {
+    _private: [u8; 0],
+}
+
+/// Bytes that were read, or a path. They live as long as the Deferred whose value they are, or, once they are taken,
+/// until lariat_bytes_free.
+pub struct lariat_bytes {
+    _private: [u8; 0],
+}
+
+/// Entries of a directory. They live as long as the Deferred whose value they are, or, once they are taken, until
+/// lariat_directory_entries_free.
+pub struct lariat_directory_entries {
+    _private: [u8; 0],
+}
+
+/// What is known of a file. It lives as long as the Deferred whose value it is, or, once it is taken, until
+/// lariat_file_info_free.
+pub struct lariat_file_info {
     _private: [u8; 0],
 }
 
@@ -427,6 +459,11 @@ handles! {
     lariat_reconnecting_client = Client;
     lariat_connection_pool = ConnectionPool;
     lariat_reactor_group = ReactorGroup;
+    lariat_file = File;
+    lariat_directory = Directory;
+    lariat_bytes = Bytes;
+    lariat_directory_entries = DirectoryEntries;
+    lariat_file_info = FileInfo;
     lariat_process = Process;
     lariat_process_output = ProcessOutput;
 }

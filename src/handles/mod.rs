@@ -49,9 +49,14 @@ pub enum Kind {
     ReconnectingClient,
     ConnectionPool,
     ReactorGroup,
+    File,
+    Directory,
+    Bytes,
+    DirectoryEntries,
+    FileInfo,
     Process,
     ProcessOutput,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 30;
+pub const KINDS: usize = 35;

@@ -26,6 +26,7 @@ pub fn status_of(error: &io::Error) -> Status {
         ErrorKind::PermissionDenied => Status::ERR_PERMISSION_DENIED,
         ErrorKind::TimedOut => Status::ERR_TIMED_OUT,
         ErrorKind::Unsupported => Status::ERR_NOT_SUPPORTED,
+        ErrorKind::OutOfMemory => Status::ERR_NO_MEMORY,
         _ => Status::ERR_OS,
     }
 }

@@ -93,6 +93,30 @@ fn is_terminal_master(descriptor: Socket) -> bool {
     }
 }
 
+/// Whether there is nothing to poll: it is always ready, or blocks for as long as its disk takes.
+pub fn is_always_ready(descriptor: Socket) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let mut event = libc::epoll_event { events: 0, u64: 0 };
+        // SAFETY: the event lives for the call; the descriptor that is closed was made here.
+        unsafe {
+            let poll = libc::epoll_create1(libc::EPOLL_CLOEXEC);
+            if poll < 0 {
+                return false;
+            }
+            let added = libc::epoll_ctl(poll, libc::EPOLL_CTL_ADD, descriptor, &mut event);
+            let refused = added != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EPERM);
+            libc::close(poll);
+            refused
+        }
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = descriptor;
+        false
+    }
+}
+
 /// Opens the same pipe or terminal once more, as a description of our own that does not block.
 pub fn reopen(descriptor: Socket, opened: Opened, readable: bool, writable: bool) -> io::Result<Socket> {
     let path = path_of(descriptor, opened.sort)?;
@@ -101,7 +125,7 @@ pub fn reopen(descriptor: Socket, opened: Opened, readable: bool, writable: bool
         (false, true) => libc::O_WRONLY,
         _ => libc::O_RDONLY,
     };
-    open_path(&path, access | libc::O_NONBLOCK | libc::O_NOCTTY, 0)
+    open_with(&path, access, 0)
 }
 
 /// Where a description of our own is to be had.
@@ -121,12 +145,41 @@ fn path_of(descriptor: Socket, sort: Sort) -> io::Result<Vec<u8>> {
     Ok(name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec())
 }
 
-/// Opens a path, closed on exec; interruptions are passed over.
-pub fn open_path(path: &[u8], flags: i32, mode: u32) -> io::Result<Socket> {
+/// How a path is opened.
+#[derive(Clone, Copy, Default)]
+#[expect(missing_docs, reason = "each is named after the flag of open")]
+pub struct Opening {
+    pub read: bool,
+    pub write: bool,
+    pub append: bool,
+    pub create: bool,
+    pub exclusive: bool,
+    pub truncate: bool,
+}
+
+/// Opens a path. It does not block, nor become the terminal of the process, and is closed on exec.
+pub fn open_path(path: &[u8], opening: Opening) -> io::Result<Socket> {
+    let access = match (opening.read, opening.write) {
+        (true, true) => libc::O_RDWR,
+        (false, true) => libc::O_WRONLY,
+        _ => libc::O_RDONLY,
+    };
+    let flags = [
+        (opening.append, libc::O_APPEND),
+        (opening.create, libc::O_CREAT),
+        (opening.exclusive, libc::O_EXCL),
+        (opening.truncate, libc::O_TRUNC),
+    ];
+    open_with(path, flags.iter().filter(|(on, _)| *on).fold(access, |flags, (_, flag)| flags | flag), 0o666)
+}
+
+/// The same with the system's flags; interruptions are passed over.
+fn open_with(path: &[u8], flags: libc::c_int, mode: u32) -> io::Result<Socket> {
     let path = CString::new(path)?;
+    let flags = flags | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
     loop {
         // SAFETY: the path ends with NUL and lives for the call.
-        let opened = unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, mode as libc::c_uint) };
+        let opened = unsafe { libc::open(path.as_ptr(), flags, mode as libc::c_uint) };
         match checked(opened as isize) {
             Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
             done => return done.map(|opened| opened as Socket),
@@ -163,6 +216,20 @@ pub fn unread_in(pipe: Socket) -> usize {
     // SAFETY: the call writes a number to the place given, or fails.
     let done = unsafe { libc::ioctl(pipe, libc::FIONREAD, &raw mut count) };
     if done == 0 { count as usize } else { 0 }
+}
+
+/// Makes a named pipe.
+pub fn make_pipe(path: &[u8], mode: u32) -> io::Result<()> {
+    let path = CString::new(path)?;
+    // SAFETY: the path ends with NUL and lives for the call.
+    checked(unsafe { libc::mkfifo(path.as_ptr(), mode as libc::mode_t) } as isize).map(drop)
+}
+
+/// Goes to a place in a file.
+pub fn seek(file: Socket, offset: u64) -> io::Result<()> {
+    let offset = libc::off_t::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    // SAFETY: the call takes numbers alone.
+    checked(unsafe { libc::lseek(file, offset, libc::SEEK_SET) } as isize).map(drop)
 }
 
 /// Whether an error of reading a terminal says that its other end is gone.

@@ -18,6 +18,10 @@ pub use datagrams::*;
 #[cfg(unix)]
 pub mod descriptors;
 #[cfg(unix)]
+mod files;
+#[cfg(unix)]
+pub use files::*;
+#[cfg(unix)]
 mod sockets;
 #[cfg(unix)]
 pub use sockets::*;
@@ -27,6 +31,7 @@ mod spawn;
 pub use spawn::spawn;
 #[cfg(unix)]
 mod spawn_child;
+pub mod terminals;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -46,6 +51,13 @@ pub use windows_datagrams::*;
 #[cfg(windows)]
 #[path = "windows_descriptors.rs"]
 pub mod descriptors;
+#[cfg(windows)]
+#[path = "windows_terminals.rs"]
+pub mod terminals;
+#[cfg(windows)]
+mod windows_files;
+#[cfg(windows)]
+pub use windows_files::*;
 #[cfg(windows)]
 mod windows_sockets;
 #[cfg(windows)]

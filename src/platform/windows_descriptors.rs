@@ -31,9 +31,46 @@ fn unsupported<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// How a path is opened.
+#[derive(Clone, Copy, Default)]
+#[expect(missing_docs, reason = "as on Unix")]
+pub struct Opening {
+    pub read: bool,
+    pub write: bool,
+    pub append: bool,
+    pub create: bool,
+    pub exclusive: bool,
+    pub truncate: bool,
+}
+
+/// Refuses.
+pub fn open_path(_path: &[u8], _opening: Opening) -> io::Result<Socket> {
+    unsupported()
+}
+
+/// Refuses.
+pub fn make_pipe(_path: &[u8], _mode: u32) -> io::Result<()> {
+    unsupported()
+}
+
+/// Refuses.
+pub fn seek(_file: Socket, _offset: u64) -> io::Result<()> {
+    unsupported()
+}
+
+/// None is, so far.
+pub fn is_terminal(_descriptor: Socket) -> bool {
+    false
+}
+
 /// Refuses.
 pub fn look_at(_descriptor: Socket) -> io::Result<Opened> {
     unsupported()
+}
+
+/// Never called.
+pub fn is_always_ready(_descriptor: Socket) -> bool {
+    false
 }
 
 /// Refuses.

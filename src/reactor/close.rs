@@ -7,13 +7,15 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 21] = [
+const ENDED: [Kind; 23] = [
     Kind::ReconnectingClient,
     Kind::ConnectionPool,
     Kind::Listener,
     Kind::DatagramPort,
     Kind::Process,
     Kind::Transport,
+    Kind::File,
+    Kind::Directory,
     Kind::Watcher,
     Kind::Trigger,
     Kind::LoopingCall,
@@ -57,6 +59,9 @@ pub fn free(reactor: ReactorItem) -> Result {
     reactor.pools.close(&[]);
     reactor.pools.end_all(Kind::Results);
     reactor.pools.end_all(Kind::Addresses);
+    reactor.pools.end_all(Kind::Bytes);
+    reactor.pools.end_all(Kind::DirectoryEntries);
+    reactor.pools.end_all(Kind::FileInfo);
     reactor.pools.end_all(Kind::ProcessOutput);
     reactor.pools.end_all(Kind::Failure);
     simulation::leave(reactor);
@@ -116,6 +121,7 @@ fn wipe(reactor: &Reactor) {
     reactor.above.finish.set(None);
     reactor.above.processes.set(None);
     reactor.above.close_sockets.set(None);
+    reactor.above.stopped.set(None);
     reactor.above.on_panic.set(None);
     reactor.state.set(State::Idle);
 }

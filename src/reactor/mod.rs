@@ -94,6 +94,8 @@ pub struct Above {
     pub flush: Cell<Option<fn(ReactorItem, Word)>>,
     /// Closes all sockets: the reactor has panicked, and nothing of it will be told any more.
     pub close_sockets: Cell<Option<fn(ReactorItem)>>,
+    /// The reactor was stopped, or crashed.
+    pub stopped: Cell<Option<fn(ReactorItem)>>,
     /// The same three for child processes.
     pub processes: Cell<Option<Processes>>,
     /// Delivers the end of the thing with this handle.
@@ -351,14 +353,6 @@ impl Reactor {
         !self.simulation.get().is_null()
     }
 
-    /// Refuses what only a reactor of the system can have.
-    pub fn check_system(&self, what: &str) -> Result {
-        if self.is_simulated() {
-            return Err(Status::ERR_NOT_SUPPORTED.because(format_args!("a simulated reactor has no {what}")));
-        }
-        self.check_open()
-    }
-
     /// A number that it never gave before.
     pub fn next_number(&self) -> u64 {
         self.numbers.set(self.numbers.get() + 1);
@@ -381,5 +375,13 @@ impl Reactor {
     /// Refuses once the reactor is being freed.
     pub fn check_open(&self) -> Result {
         if self.state.get() == State::Closing { Err(Status::ERR_CLOSED) } else { Ok(()) }
+    }
+
+    /// Refuses what only a reactor of the system can have.
+    pub fn check_system(&self, what: &str) -> Result {
+        if self.is_simulated() {
+            return Err(Status::ERR_NOT_SUPPORTED.because(format_args!("a simulated reactor has no {what}")));
+        }
+        self.check_open()
     }
 }

@@ -59,6 +59,13 @@ pub fn stopped(reactor: ReactorItem) {
         reactor.state.set(State::Idle);
         // Between two turns: whoever drives the loop has still to be told.
         reactor.stopped_between.set(!reactor.is_turning() && !reactor.ends_turn.get());
+        tell_above(reactor);
+    }
+}
+
+fn tell_above(reactor: ReactorItem) {
+    if let Some(stopped) = reactor.above.stopped.get() {
+        stopped(reactor);
     }
 }
 
@@ -80,6 +87,7 @@ fn stop_if_asked(reactor: ReactorItem) {
     if reactor.crash_requested.replace(false) {
         reactor.stop_requested.set(false);
         reactor.state.set(State::Idle);
+        tell_above(reactor);
     } else if reactor.state.get() == State::Running && reactor.stop_requested.replace(false) {
         reactor.state.set(State::Stopping);
         match reactor.above.fire_triggers.get() {

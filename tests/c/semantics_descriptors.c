@@ -1,23 +1,6 @@
 /* Pipes and other descriptors as streams: reading, writing, ends, flow control, and what is shared stays as it was. */
-#include "streams.h"
-
-enum { KILOBYTE = 1024, MEGABYTE = 1024 * KILOBYTE };
-
-/* A pipe that blocks, closed on exec. */
-static void blocking_pipe(int ends[2]) {
-    CHECK_INT(pipe(ends), 0);
-    for (int i = 0; i < 2; i++) CHECK_INT(fcntl(ends[i], F_SETFD, FD_CLOEXEC), 0);
-}
-
-static lariat_transport *test_adopt(const char *file, int line, lariat_reactor *reactor, int fd, int32_t ways, int is_half, side *own) {
-    lariat_protocol protocol = side_protocol(is_half);
-    lariat_transport *transport = lariat_reactor_adopt_descriptor(reactor, fd, ways, &protocol, own);
-    if (!transport) test_fail(file, line, "cannot adopt %d: %s", fd, lariat_last_error_message());
-    return transport;
-}
-#define adopt(reactor, fd, ways, is_half, own) test_adopt(__FILE__, __LINE__, reactor, fd, ways, is_half, own)
-
-static int is_non_blocking(int fd) { return (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0; }
+#include "plain_streams.h"
+#include <signal.h>
 
 /* Both ways of being opened. */
 static void new_pipe(int ends[2], int blocks) {
@@ -166,7 +149,7 @@ TEST(sigpipe_does_not_come_to_the_host_by_a_pipe_that_blocks) { writes_into_noth
 
 /* ---- O_NONBLOCK -------------------------------------------------------------------------------------------------------------------- */
 
-TEST(what_others_share_still_blocks) {
+static void shares_a_pipe(void) {
     lariat_reactor *reactor = manual_reactor();
     side in = {.name = "r"}, out = {.name = "w"};
     int ends[2];
@@ -188,6 +171,8 @@ TEST(what_others_share_still_blocks) {
     reactor_done(reactor);
 }
 
+TEST(what_others_share_still_blocks) { shares_a_pipe(); }
+
 /* The registration ends with the stream, though the description lives on. */
 TEST(a_shared_description_tells_nothing_after_the_end) {
     lariat_reactor *reactor = manual_reactor();
@@ -207,6 +192,38 @@ TEST(a_shared_description_tells_nothing_after_the_end) {
     CHECK_INT(close(ends[1]), 0);
     side_over(&own, LARIAT_ERR_CONNECTION_ABORTED);
     reactor_done(reactor);
+}
+
+/* ---- what cannot be opened once more, by a kernel that knows no flags ----------------------------------------------------------------- */
+
+TEST(on_an_old_system_a_pipe_is_read_to_its_end) {
+    old_system();
+    reads_to_the_end(1, PLAIN);
+}
+
+TEST(on_an_old_system_a_pipe_is_written_until_all_is_out) {
+    old_system();
+    writes_all(1);
+}
+
+TEST(on_an_old_system_a_pipe_that_does_not_block_is_written_until_all_is_out) {
+    old_system();
+    writes_all(0);
+}
+
+TEST(on_an_old_system_sigpipe_does_not_come_to_the_host) {
+    old_system();
+    writes_into_nothing(0);
+}
+
+TEST(on_an_old_system_sigpipe_does_not_come_to_the_host_by_a_pipe_that_blocks) {
+    old_system();
+    writes_into_nothing(1);
+}
+
+TEST(on_an_old_system_what_others_share_still_blocks) {
+    old_system();
+    shares_a_pipe();
 }
 
 /* ---- two ways ---------------------------------------------------------------------------------------------------------------------- */
@@ -347,3 +364,100 @@ TEST(a_pipe_tells_by_events) {
     reactor_done(reactor);
 }
 
+
+/* ---- named pipes ------------------------------------------------------------------------------------------------------------------- */
+
+static lariat_transport *open_pipe(lariat_reactor *reactor, const char *path, int32_t ways, side *own) {
+    lariat_protocol protocol = side_protocol(PLAIN);
+    return lariat_reactor_open_pipe(reactor, path, ways, &protocol, own);
+}
+
+TEST(a_named_pipe_ends_with_the_last_of_its_writers) {
+    lariat_reactor *reactor = manual_reactor();
+    folder one = folder_new();
+    const char *path = in_folder(&one, "fifo");
+    side in = {.name = "r", .is_noted = 1}, out = {.name = "w", .is_noted = 1};
+    CHECK_OK(lariat_reactor_make_pipe(reactor, path, 0600));
+    CHECK(open_pipe(reactor, path, LARIAT_READABLE, &in) != NULL); /* nobody writes yet, and it does not wait for that */
+    until(reactor, in.made);
+    turns(reactor, 3);
+    CHECK_NOTES("r:made");
+    lariat_transport *writer = open_pipe(reactor, path, LARIAT_WRITABLE, &out);
+    CHECK(writer != NULL);
+    int second = open(path, O_WRONLY | O_CLOEXEC);
+    write_text(writer, "one");
+    CHECK_OK(lariat_transport_lose_connection(writer));
+    until(reactor, out.freed && in.calls == 1);
+    turns(reactor, 3);
+    CHECK_INT(in.lost, 0);
+    write_bytes(second, "two");
+    CHECK_INT(close(second), 0);
+    until(reactor, in.freed);
+    CHECK_NOTES("w:made w!CONNECTION_DONE free:w r=one r=two r!CONNECTION_DONE free:r");
+    side_over(&in, LARIAT_CONNECTION_DONE);
+    side_over(&out, LARIAT_CONNECTION_DONE);
+    folder_end(&one, "fifo");
+    reactor_done(reactor);
+}
+
+TEST(a_named_pipe_that_is_kept_open_outlives_its_writers) {
+    lariat_reactor *reactor = manual_reactor();
+    folder one = folder_new();
+    const char *path = in_folder(&one, "fifo");
+    side in = {.name = "r", .is_noted = 1};
+    CHECK_OK(lariat_reactor_make_pipe(reactor, path, 0600));
+    lariat_transport *reader = open_pipe(reactor, path, LARIAT_READABLE | LARIAT_PIPE_KEEP_OPEN, &in);
+    CHECK(reader != NULL);
+    until(reactor, in.made);
+    for (int i = 1; i <= 2; i++) {
+        int writer = open(path, O_WRONLY | O_CLOEXEC);
+        write_bytes(writer, "x");
+        CHECK_INT(close(writer), 0);
+        until(reactor, in.calls == i);
+        turns(reactor, 3);
+    }
+    CHECK_OK(lariat_transport_lose_connection(reader));
+    until(reactor, in.freed);
+    CHECK_NOTES("r:made r=x r=x r!CONNECTION_DONE free:r");
+    side_over(&in, LARIAT_CONNECTION_DONE);
+    folder_end(&one, "fifo");
+    reactor_done(reactor);
+}
+
+TEST(named_pipes_say_what_is_wrong) {
+    lariat_reactor *reactor = manual_reactor();
+    folder one = folder_new();
+    const char *path = in_folder(&one, "fifo"), *none = in_folder(&one, "none");
+    side own = {.name = "n"};
+    CHECK_OK(lariat_reactor_make_pipe(reactor, path, 0600));
+    CHECK_STATUS(lariat_reactor_make_pipe(reactor, path, 0600), LARIAT_ERR_OS);
+    CHECK(strstr(lariat_last_error_message(), path) != NULL);
+    CHECK_STATUS(lariat_reactor_make_pipe(reactor, path, 0100000), LARIAT_ERR_INVALID_ARGUMENT);
+    CHECK_REFUSED(open_pipe(reactor, path, LARIAT_WRITABLE, &own), &own, LARIAT_ERR_OS, path); /* nobody reads it */
+    CHECK_REFUSED(open_pipe(reactor, none, LARIAT_READABLE, &own), &own, LARIAT_ERR_OS, none);
+    CHECK_REFUSED(open_pipe(reactor, "/dev/null", LARIAT_READABLE, &own), &own, LARIAT_ERR_INVALID_ARGUMENT, "no named pipe");
+    CHECK_REFUSED(open_pipe(reactor, path, LARIAT_READABLE | LARIAT_WRITABLE, &own), &own, LARIAT_ERR_INVALID_ARGUMENT, "either");
+    CHECK_REFUSED(open_pipe(reactor, path, LARIAT_WRITABLE | LARIAT_PIPE_KEEP_OPEN, &own), &own, LARIAT_ERR_INVALID_ARGUMENT, "keep open");
+    CHECK_REFUSED(open_pipe(reactor, path, 8, &own), &own, LARIAT_ERR_INVALID_ARGUMENT, "ways");
+    folder_end(&one, "fifo");
+    reactor_done(reactor);
+}
+
+/* The host has blocked SIGPIPE, and one of its own waits: it is the host's, and still there. */
+static void leaves_pending(void) {
+    sigset_t pipe, pending;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    CHECK_INT(sigprocmask(SIG_BLOCK, &pipe, NULL), 0);
+    CHECK_INT(raise(SIGPIPE), 0);
+    writes_into_nothing(0);
+    CHECK_INT(sigpending(&pending), 0);
+    CHECK_INT(sigismember(&pending, SIGPIPE), 1);
+}
+
+TEST(a_sigpipe_of_the_host_still_waits) { leaves_pending(); }
+
+TEST(on_an_old_system_a_sigpipe_of_the_host_still_waits) {
+    old_system();
+    leaves_pending();
+}

@@ -4,6 +4,9 @@
 //! [`Through`]. What others share is left as it was: it is opened once more, or read and written in ways that do not block
 //! by themselves; `O_NONBLOCK` is never set on it.
 
+mod away;
+pub mod paths;
+pub mod terminal;
 mod through;
 
 use super::out::OwnDescriptor;
@@ -13,11 +16,14 @@ use super::{Fresh, attempt, error};
 use crate::driver::{Driver, Readiness, Ready};
 use crate::handles::{Item, Owned};
 use crate::platform::descriptors::{self, Opened, Sort};
+use crate::platform::terminals::Hold;
 use crate::platform::{self, Socket};
 use crate::reactor::ReactorItem;
 use crate::status::{Result, Status};
-use std::cell::Cell;
+use away::{Reading, Writing};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use through::Through;
 
 /// How one direction goes.
@@ -31,11 +37,14 @@ enum Way {
     Socket,
     /// It blocks, but not for what poll says that it is ready for.
     Polled,
+    /// It may block: on the pool's threads.
+    Away,
 }
 
 /// What a plain stream has beside its transport.
 pub struct Side {
-    file: OwnDescriptor,
+    /// Shared with the jobs that are at work on it.
+    file: Arc<OwnDescriptor>,
     /// How messages name it.
     name: String,
     sort: Sort,
@@ -46,6 +55,14 @@ pub struct Side {
     /// Whether the kernel reads, and writes, this one without waiting.
     reads_at_once: Cell<bool>,
     writes_at_once: Cell<bool>,
+    reading: Reading,
+    writing: Writing,
+    /// The other end of a pipe, so that the last of those who write to it is not the end.
+    writer: Option<OwnDescriptor>,
+    /// A terminal whose settings were changed.
+    hold: RefCell<Option<Hold>>,
+    /// It is a serial port, which is ours alone.
+    serial: Cell<bool>,
 }
 
 /// Makes a stream of a descriptor of the host, which is the library's when this succeeds. `connection_made` is called
@@ -71,15 +88,20 @@ pub fn open(
     protocol: Rc<Protocol>,
     this: Owned,
 ) -> Result<Item<Transport>> {
-    super::open(reactor)?;
     reactor.check_system("streams that are no sockets")?;
-    let side = side(descriptor, name, ways)?;
-    let interest = side.interest();
+    start(reactor, side(descriptor, name, ways)?, protocol, this)
+}
+
+fn start(reactor: ReactorItem, side: Side, protocol: Rc<Protocol>, this: Owned) -> Result<Item<Transport>> {
+    super::open(reactor)?;
+    let (interest, reads_away) = (side.interest(), side.reads == Way::Away);
     let transport = make(reactor, side, protocol, this)?;
-    let watched = transport.with_socket(|driver, socket| driver.watch(socket, transport.word(), interest));
-    watched.inspect_err(|_| forget(transport))?;
+    if !interest.is_empty() {
+        let watched = transport.with_socket(|driver, socket| driver.watch(socket, transport.word(), interest));
+        watched.inspect_err(|_| forget(transport))?;
+    }
     // There may be neither data nor room to tell of: it is there all the same.
-    let readiness = Readiness { readable: false, writable: true };
+    let readiness = Readiness { readable: reads_away, writable: true };
     reactor.ready_again(Ready { key: transport.word(), readiness, ended: false });
     Ok(transport)
 }
@@ -125,27 +147,36 @@ fn side(descriptor: Socket, name: String, ways: Readiness) -> Result<Side> {
     let opened = descriptors::look_at(descriptor).map_err(|why| error::refused(&name, &why))?;
     check_ways(&name, opened, ways)?;
     let copy = || platform::duplicate(descriptor).map(OwnDescriptor).map_err(|why| error::refused(&name, &why));
-    let (file, way) = match opened.sort {
-        Sort::Socket => (copy()?, Way::Socket),
-        _ if opened.non_blocking => (copy()?, Way::AtOnce),
+    let both = |file: Result<OwnDescriptor>, way| file.map(|file| (file, way, way));
+    let (file, reads, writes) = match opened.sort {
+        Sort::File | Sort::Disk => both(copy(), Way::Away),
+        Sort::Other if descriptors::is_always_ready(descriptor) => both(copy(), Way::Away),
+        Sort::Socket => both(copy(), Way::Socket),
+        _ if opened.non_blocking => both(copy(), Way::AtOnce),
         Sort::Pipe | Sort::Terminal => match descriptors::reopen(descriptor, opened, ways.readable, ways.writable) {
-            Ok(own) => (OwnDescriptor(own), Way::AtOnce),
-            Err(_) => (copy()?, Way::Polled),
+            Ok(own) => both(Ok(OwnDescriptor(own)), Way::AtOnce),
+            Err(_) if opened.sort == Sort::Pipe => both(copy(), Way::Polled),
+            Err(_) => copy().map(|file| (file, Way::Polled, Way::Away)),
         },
-        _ => (copy()?, Way::Polled),
-    };
-    let if_wanted = |wanted| if wanted { way } else { Way::Closed };
+        // How much it takes at once, only a pipe says.
+        _ => copy().map(|file| (file, Way::Polled, Way::Away)),
+    }?;
     Ok(Side {
-        file,
+        file: Arc::new(file),
         name,
         sort: opened.sort,
-        reads: if_wanted(ways.readable),
-        writes: if_wanted(ways.writable),
+        reads: if ways.readable { reads } else { Way::Closed },
+        writes: if ways.writable { writes } else { Way::Closed },
         drains: opened.sort == Sort::Pipe
             && !opened.in_packets
             && cfg!(any(target_os = "linux", target_os = "android")),
         reads_at_once: Cell::new(true),
         writes_at_once: Cell::new(true),
+        reading: Reading::default(),
+        writing: Writing::default(),
+        writer: None,
+        hold: RefCell::default(),
+        serial: Cell::new(false),
     })
 }
 
@@ -154,6 +185,9 @@ fn check_ways(name: &str, opened: Opened, ways: Readiness) -> Result {
     match opened.sort {
         _ if ways.is_empty() => refused("is to be neither read nor written"),
         Sort::Directory => refused("is a directory"),
+        Sort::File | Sort::Disk if ways.readable && ways.writable => {
+            refused("is a file, which is either read or written as a stream")
+        }
         _ if ways.readable && !opened.readable => refused("is not open for reading"),
         _ if ways.writable && !opened.writable => refused("is not open for writing"),
         _ => Ok(()),
@@ -161,8 +195,10 @@ fn check_ways(name: &str, opened: Opened, ways: Readiness) -> Result {
 }
 
 impl Side {
+    /// What the driver can tell of.
     fn interest(&self) -> Readiness {
-        Readiness { readable: self.reads != Way::Closed, writable: self.writes != Way::Closed }
+        let is_polled = |way| !matches!(way, Way::Closed | Way::Away);
+        Readiness { readable: is_polled(self.reads), writable: is_polled(self.writes) }
     }
 }
 
@@ -181,16 +217,19 @@ fn side_of(transport: Item<Transport>) -> Option<Rc<Side>> {
 pub(super) fn with<R>(transport: Item<Transport>, call: impl FnOnce(&dyn Driver, Socket) -> R) -> R {
     let side = side_of(transport);
     transport.root_body().with_driver(|driver| match &side {
-        Some(side) => call(&Through { driver, side }, transport.socket.get()),
+        Some(side) => call(&Through { driver, side, transport }, transport.socket.get()),
         None => call(driver, transport.socket.get()),
     })
 }
 
 /// Closes it, once.
 pub(super) fn close(transport: Item<Transport>, socket: Socket) {
-    // The description may live on elsewhere, and with it the registration.
-    let _ = transport.root_body().with_driver(|driver| driver.unwatch(socket));
-    drop(transport.with_extra(|extra| extra.side.take()));
+    let Some(side) = transport.with_extra(|extra| extra.side.take()).flatten() else { return };
+    if !side.interest().is_empty() {
+        // The description may live on elsewhere, and with it the registration.
+        let _ = transport.root_body().with_driver(|driver| driver.unwatch(socket));
+    }
+    side.give_up_jobs(transport.root());
 }
 
 /// How messages name a plain stream; None: it is none.

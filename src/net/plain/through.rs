@@ -3,7 +3,8 @@
 use super::{Side, Way};
 use crate::driver::sockets::{Carries, Credentials, Received, SocketOption, Sockets};
 use crate::driver::{Address, Driver, Family, Readiness, Ready, Waker};
-use crate::handles::Word;
+use crate::handles::{Item, Word};
+use crate::net::transport::Transport;
 use crate::platform::Socket;
 use crate::platform::descriptors::{self, Sort};
 use crate::status::Result;
@@ -20,18 +21,19 @@ const PIECE: usize = 512;
 pub struct Through<'a> {
     pub driver: &'a dyn Driver,
     pub side: &'a Side,
+    pub transport: Item<Transport>,
 }
 
 fn unsupported<T>() -> io::Result<T> {
     Err(io::Error::new(ErrorKind::Unsupported, "only sockets have this"))
 }
 
-fn would_block<T>() -> io::Result<T> {
+pub fn would_block<T>() -> io::Result<T> {
     Err(ErrorKind::WouldBlock.into())
 }
 
 /// A call that the kernel may refuse for a file for good; None: it has.
-fn if_known<R>(known: &std::cell::Cell<bool>, call: impl FnOnce() -> io::Result<R>) -> Option<io::Result<R>> {
+pub fn if_known<R>(known: &std::cell::Cell<bool>, call: impl FnOnce() -> io::Result<R>) -> Option<io::Result<R>> {
     if !known.get() {
         return None;
     }
@@ -45,10 +47,11 @@ fn if_known<R>(known: &std::cell::Cell<bool>, call: impl FnOnce() -> io::Result<
 }
 
 impl Side {
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn receive(&self, transport: Item<Transport>, buffer: &mut [u8]) -> io::Result<usize> {
         let file = self.file.0;
         let read = match self.reads {
             Way::Closed => Ok(0),
+            Way::Away => self.receive_away(transport, buffer),
             Way::AtOnce => descriptors::read(file, buffer),
             Way::Socket => descriptors::receive_at_once(file, buffer),
             Way::Polled => match if_known(&self.reads_at_once, || descriptors::read_at_once(file, buffer)) {
@@ -64,13 +67,14 @@ impl Side {
         }
     }
 
-    fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn send(&self, transport: Item<Transport>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let file = self.file.0;
         if parts.iter().all(|part| part.is_empty()) {
             return self.probe();
         }
         match self.writes {
             Way::Closed => Err(descriptors::broken_pipe()),
+            Way::Away => self.send_away(transport, parts),
             Way::AtOnce => descriptors::write(file, parts),
             Way::Socket => descriptors::send_at_once(file, parts),
             Way::Polled => match if_known(&self.writes_at_once, || descriptors::write_at_once(file, parts)) {
@@ -123,7 +127,7 @@ impl Sockets for Through<'_> {
     }
 
     fn receive(&self, _socket: Socket, buffer: &mut [u8]) -> io::Result<usize> {
-        self.side.receive(buffer)
+        self.side.receive(self.transport, buffer)
     }
 
     fn drains(&self) -> bool {
@@ -131,11 +135,11 @@ impl Sockets for Through<'_> {
     }
 
     fn send(&self, _socket: Socket, data: &[u8]) -> io::Result<usize> {
-        self.side.send(&[IoSlice::new(data)])
+        self.side.send(self.transport, &[IoSlice::new(data)])
     }
 
     fn send_parts(&self, _socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.side.send(parts)
+        self.side.send(self.transport, parts)
     }
 
     fn send_file(&self, socket: Socket, file: Socket, offset: u64, length: usize) -> io::Result<usize> {
