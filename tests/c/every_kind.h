@@ -3,6 +3,7 @@
 #define LARIAT_TESTS_EVERY_KIND_H
 #include "harness.h"
 #ifndef _WIN32
+#include <sched.h>
 #include <sys/socket.h>
 #endif
 
@@ -29,13 +30,15 @@ enum kind {
     KIND_RECONNECTING_CLIENT,
     KIND_CONNECTION_POOL,
     KIND_REACTOR_GROUP,
+    KIND_PROCESS,
+    KIND_PROCESS_OUTPUT,
     KINDS
 };
 
 static const char *const kind_names[KINDS] = {
     "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "addresses", "lock", "semaphore", "queue",
     "looping call", "cooperator", "cooperative task", "scope", "simulation", "listener", "transport",
-    "datagram port", "reconnecting client", "connection pool", "reactor group",
+    "datagram port", "reconnecting client", "connection pool", "reactor group", "process", "process output",
 };
 
 /* Of no reactor, and not ended with one. */
@@ -240,6 +243,8 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_RECONNECTING_CLIENT: answer = lariat_reconnecting_client_failures(handle); break;
     case KIND_CONNECTION_POOL: answer = lariat_connection_pool_idle(handle); break;
     case KIND_REACTOR_GROUP: answer = lariat_reactor_group_size(handle); break;
+    case KIND_PROCESS: answer = lariat_process_pid(handle); break;
+    case KIND_PROCESS_OUTPUT: answer = lariat_process_output_exit_code(handle, NULL); break;
     case KINDS: break;
     }
     if (failed) answer = lariat_last_error();
@@ -285,10 +290,51 @@ static inline lariat_addresses *taken_addresses(lariat_reactor *reactor, const c
     return addresses;
 }
 
+#ifndef _WIN32
+/* A program without pipes that is killed with its reactor. */
+static inline lariat_process_options process_alone(const char *const *arguments) {
+    static const lariat_process_descriptor nothing = {.child_fd = 0, .kind = LARIAT_DESCRIPTOR_NULL};
+    lariat_process_options options;
+    CHECK_OK(lariat_process_options_init(&options, sizeof options));
+    options.program = arguments[0];
+    options.arguments = arguments;
+    options.flags = LARIAT_PROCESS_KILL_AT_END;
+    options.descriptors = &nothing;
+    options.descriptor_count = 1;
+    return options;
+}
+
+/* Taken. */
+static inline lariat_process_output *taken_output(lariat_reactor *reactor) {
+    static const char *const arguments[] = {"/bin/true", NULL};
+    lariat_process_options options = process_alone(arguments);
+    lariat_deferred *deferred = lariat_reactor_run_process(reactor, &options, NULL, 0, 0);
+    CHECK(deferred != NULL);
+    while (lariat_deferred_called(deferred) == 0) {
+        turn(reactor);
+        sched_yield();
+    }
+    lariat_process_output *output = lariat_deferred_take(deferred);
+    CHECK(output != NULL);
+    CHECK_OK(lariat_deferred_release(deferred));
+    turn(reactor);
+    return output;
+}
+
+static inline lariat_process *sleeping_process(lariat_reactor *reactor) {
+    static const char *const arguments[] = {"/bin/sleep", "1000", NULL};
+    lariat_process_options options = process_alone(arguments);
+    return lariat_reactor_spawn_event(reactor, &options, 7);
+}
+#endif
+
 /* The reactor's clock must be manual: nothing of this is ever due. */
 static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every_kind every = {.of = {NULL}, .ends = {-1, -1}};
     every.of[KIND_REACTOR] = reactor;
+#ifndef _WIN32
+    every.of[KIND_PROCESS_OUTPUT] = taken_output(reactor); /* which takes turns */
+#endif
     every.of[KIND_DELAYED_CALL] = lariat_reactor_call_later(reactor, 1000, quiet_call, NULL);
     every.of[KIND_TRIGGER] =
         lariat_reactor_add_system_event_trigger(reactor, LARIAT_TRIGGER_AFTER, LARIAT_TRIGGER_SHUTDOWN, quiet_trigger, NULL);
@@ -311,6 +357,7 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every.of[KIND_REACTOR_GROUP] = lariat_reactor_group_new(1, NULL);
 #ifndef _WIN32
     lariat_datagram_protocol datagrams = quiet_datagram_protocol();
+    every.of[KIND_PROCESS] = sleeping_process(reactor);
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, every.ends), 0);
     for (int i = 0; i < 2; i++) {
         CHECK_INT(fcntl(every.ends[i], F_SETFD, FD_CLOEXEC), 0);
@@ -358,6 +405,17 @@ static inline void every_kind_end(const every_kind *every) {
     if (every->of[KIND_LISTENER]) CHECK_OK(lariat_deferred_release(lariat_listener_stop(every->of[KIND_LISTENER])));
     if (every->of[KIND_TRANSPORT]) CHECK_OK(lariat_transport_abort_connection(every->of[KIND_TRANSPORT]));
     if (every->of[KIND_DATAGRAM_PORT]) CHECK_OK(lariat_deferred_release(lariat_datagram_port_stop(every->of[KIND_DATAGRAM_PORT])));
+#ifndef _WIN32
+    lariat_event event;
+    CHECK_OK(lariat_process_output_free(every->of[KIND_PROCESS_OUTPUT]));
+    CHECK_OK(lariat_process_terminate(every->of[KIND_PROCESS], 0));
+    while (lariat_process_pid(every->of[KIND_PROCESS]) > 0) {
+        turn(every->of[KIND_REACTOR]);
+        sched_yield();
+    }
+    CHECK_OK(lariat_event_init(&event, sizeof event));
+    while (lariat_reactor_next_event(every->of[KIND_REACTOR], &event) == LARIAT_OK) {}
+#endif
     turn(every->of[KIND_REACTOR]);
     every_kind_end_apart(every);
 }
