@@ -62,6 +62,8 @@ enum role {
     ROLE_FACTS,
     ROLE_PRODUCER,
     ROLE_SERIAL,
+    ROLE_PROCESS_OPTIONS,
+    ROLE_PROCESS_PROTOCOL,
     ROLE_BACKOFF,
     ROLE_CONNECTION_POOL_OPTIONS,
     ROLE_ADDRESS,
@@ -303,6 +305,8 @@ typedef struct call {
         lariat_datagram_protocol datagram_protocol;
         lariat_producer producer;
         lariat_serial_options serial;
+        lariat_process_options process_options;
+        lariat_process_protocol process_protocol;
         lariat_backoff backoff;
         lariat_connection_pool_options connection_pool_options;
         lariat_address address;
@@ -399,6 +403,16 @@ static inline void call_new(call *made, const export *one) {
             break;
         case ROLE_SERIAL:
             CHECK_OK(lariat_serial_options_init(&made->structs[i].serial, sizeof(lariat_serial_options)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_PROCESS_OPTIONS:
+            CHECK_OK(lariat_process_options_init(&made->structs[i].process_options, sizeof(lariat_process_options)));
+            made->structs[i].process_options.program = "/bin/true";
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_PROCESS_PROTOCOL:
+            CHECK_OK(lariat_process_protocol_init(&made->structs[i].process_protocol, sizeof(lariat_process_protocol)));
+            made->structs[i].process_protocol.free_self = token_free;
             given->pointer = &made->structs[i];
             break;
         case ROLE_BACKOFF:
@@ -541,7 +555,7 @@ static inline void call_without_callback(const export *one, int at) {
 static inline void free_unread(const export *one, int at, call *made) {
     enum role role = one->parameters[at].role;
     if (role == ROLE_OPTIONS && made->owned[at]) token_free(made->owned[at]);
-    if (role != ROLE_PROTOCOL && role != ROLE_DATAGRAM_PROTOCOL) return;
+    if (role != ROLE_PROTOCOL && role != ROLE_DATAGRAM_PROTOCOL && role != ROLE_PROCESS_PROTOCOL) return;
     for (int i = 0; i < one->count; i++)
         if (one->parameters[i].role == ROLE_SELF) token_free(made->owned[i]);
 }
@@ -645,6 +659,18 @@ static const bad_field bad_fields[] = {
     BAD_FIELD(ROLE_SERIAL, lariat_serial_options, parity, {.integer = 3}),
     BAD_FIELD(ROLE_SERIAL, lariat_serial_options, stop_bits, {.integer = 0}),
     BAD_FIELD(ROLE_SERIAL, lariat_serial_options, flow_control, {.integer = -1}),
+    BAD_FIELD(ROLE_PROCESS_OPTIONS, lariat_process_options, flags, {.natural = 64}),
+    BAD_FIELD(ROLE_PROCESS_OPTIONS, lariat_process_options, flags, {.natural = LARIAT_PROCESS_KILL_GROUP}),
+    BAD_FIELD(ROLE_PROCESS_OPTIONS, lariat_process_options, program, {.pointer = NULL}),
+    BAD_FIELD(ROLE_PROCESS_OPTIONS, lariat_process_options, uid, {.integer = -2}),
+    BAD_FIELD(ROLE_PROCESS_OPTIONS, lariat_process_options, uid, {.integer = UINT32_MAX}),
+    BAD_FIELD(ROLE_PROCESS_OPTIONS, lariat_process_options, gid, {.integer = INT64_MAX}),
+    BAD_FIELD(ROLE_PROCESS_OPTIONS, lariat_process_options, reserved, {.integer = 1}),
+    BAD_FIELD(ROLE_PROCESS_OPTIONS, lariat_process_options, descriptor_count, {.natural = 1}),
+    BAD_FIELD(ROLE_PROCESS_OPTIONS, lariat_process_options, descriptor_count, {.natural = SIZE_MAX}),
+    BAD_TIME(ROLE_PROCESS_OPTIONS, lariat_process_options, time_limit),
+    BAD_TIME(ROLE_PROCESS_OPTIONS, lariat_process_options, kill_after),
+    BAD_FIELD(ROLE_PROCESS_PROTOCOL, lariat_process_protocol, reserved, {.integer = 1}),
     BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, initial_seconds, 1.1e9),
     BAD_REAL(ROLE_BACKOFF, lariat_backoff, initial_seconds, 61), /* above max_seconds */
     BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, factor, 1.1e6),
@@ -810,6 +836,8 @@ static inline void fuzz(const export *one) {
             case ROLE_DATAGRAM_PROTOCOL:
             case ROLE_PRODUCER:
             case ROLE_SERIAL:
+            case ROLE_PROCESS_OPTIONS:
+            case ROLE_PROCESS_PROTOCOL:
             case ROLE_BACKOFF:
             case ROLE_CONNECTION_POOL_OPTIONS:
                 bad_struct_tail(one, at);

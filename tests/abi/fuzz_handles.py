@@ -40,9 +40,9 @@ BAD_ONLY = {"lariat_reactor_run", "lariat_reactor_run_until_idle", "lariat_react
 # Called outside a callback, they may say so before they look at their second handle.
 LENIENT = {"lariat_deferred_wait_for", "lariat_deferred_fail_failure", "lariat_cooperative_task_wait_for"}
 # Their answer does not say that they failed, or not why.
-LIKE_OK = {"lariat_failure_code", "lariat_failure_os_error"}
+LIKE_OK = {"lariat_failure_code", "lariat_failure_os_error", "lariat_failure_exit_signal"}
 NULL_TEXT = {"lariat_addresses_text", "lariat_file_path", "lariat_directory_path", "lariat_directory_entries_name"}  # others give words that say so
-NEGATIVE = {"lariat_results_index", "lariat_failure_index"}
+NEGATIVE = {"lariat_results_index", "lariat_failure_index", "lariat_failure_exit_code"}
 CANNOT_FAIL = {"lariat_last_error", "lariat_last_error_message", "lariat_status_name", "lariat_status_message", "lariat_version",
                "lariat_version_number", "lariat_reactors_alive", "lariat_terminal_restore"}
 
@@ -102,7 +102,8 @@ CALLBACKS = {
 }
 STRUCTS = {"lariat_file_facts": "FACTS", "lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK",
            "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER", "lariat_datagram_protocol": "DATAGRAM_PROTOCOL",
-           "lariat_serial_options": "SERIAL", "lariat_backoff": "BACKOFF", "lariat_connection_pool_options": "CONNECTION_POOL_OPTIONS"}
+           "lariat_serial_options": "SERIAL", "lariat_process_options": "PROCESS_OPTIONS",
+           "lariat_process_protocol": "PROCESS_PROTOCOL", "lariat_backoff": "BACKOFF", "lariat_connection_pool_options": "CONNECTION_POOL_OPTIONS"}
 # What is given for text, where it is not just any; by function, or by the parameter's name.
 CONNECTS = ("lariat_reactor_connect", "lariat_reconnecting_client_new", "lariat_connection_pool_new")
 TEXTS = {**{name + way: "tcp://127.0.0.1:1" for name in CONNECTS for way in ("", "_full", "_event")}, "endpoint": "tcp://127.0.0.1:0",
@@ -124,14 +125,15 @@ ORDINARY = {
     "len": "1", "on": "1", "idle": "1.0", "read_rate": "1000.0", "write_rate": "1000.0",
     "delimiter_len": "2", "max_length": "1000", "prefix_bits": "16", "hops": "1", "receive": "65536", "send": "65536", "bytes": "1000",
     "reactors": "1", "number": "SIGURG",
+    "grace_seconds": "1.0", "child_fd": "1",
 }
-WAITS = {"max_wait_seconds", "budget_seconds"}
+WAITS = {"max_wait_seconds", "budget_seconds", "grace_seconds"}
 WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
 RATES = {"read_rate", "write_rate"}
-ENUMERATIONS = {"ways", "phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value", "hops",
+ENUMERATIONS = {"signal", "ways", "phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value", "hops",
                 "prefix_bits", "sharing", "reactors", "whence", "access", "follow", "parents", "data_only", "mode"}
 SIZES = {"receive", "send"}  # of a port; those of a connection cannot be negative
-BEYOND = {"on": ("2",), "sharing": ("3",), "reactors": ("1025",), "port": ("65536",), "value": ("256",), "hops": ("256",), "prefix_bits": ("7", "24", "64"),
+BEYOND = {"signal": ("65",), "on": ("2",), "sharing": ("3",), "reactors": ("1025",), "port": ("65536",), "value": ("256",), "hops": ("256",), "prefix_bits": ("7", "24", "64"),
           "receive": ("INT32_MAX + INT64_C(1)",), "send": ("INT32_MAX + INT64_C(1)",), "delimiter_len": ("256",)}  # refused too
 LENGTHS = {"len", "delimiter_len"}
 ELEMENTS = {"count", "capacity"}

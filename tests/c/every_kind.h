@@ -37,6 +37,8 @@ enum kind {
     KIND_BYTES,
     KIND_DIRECTORY_ENTRIES,
     KIND_FILE_INFO,
+    KIND_PROCESS,
+    KIND_PROCESS_OUTPUT,
     KINDS
 };
 
@@ -45,6 +47,7 @@ static const char *const kind_names[KINDS] = {
     "looping call", "cooperator", "cooperative task", "scope", "simulation", "listener", "transport",
     "datagram port", "reconnecting client", "connection pool", "reactor group", "signal watch",
     "file", "directory", "bytes", "directory entries", "file info",
+    "process", "process output",
 };
 
 /* Of no reactor, and not ended with one. */
@@ -267,6 +270,8 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_BYTES: failed = lariat_bytes_data(handle) == NULL; break;
     case KIND_DIRECTORY_ENTRIES: failed = lariat_directory_entries_count(handle) == 0; break;
     case KIND_FILE_INFO: answer = file_info_answer(handle); break;
+    case KIND_PROCESS: answer = lariat_process_pid(handle); break;
+    case KIND_PROCESS_OUTPUT: answer = lariat_process_output_exit_code(handle, NULL); break;
     case KINDS: break;
     }
     if (failed) answer = lariat_last_error();
@@ -325,6 +330,44 @@ static inline void *taken_from_pool(lariat_reactor *reactor, lariat_deferred *de
     return value;
 }
 
+#ifndef _WIN32
+/* A program without pipes that is killed with its reactor. */
+static inline lariat_process_options process_alone(const char *const *arguments) {
+    static const lariat_process_descriptor nothing = {.child_fd = 0, .kind = LARIAT_DESCRIPTOR_NULL};
+    lariat_process_options options;
+    CHECK_OK(lariat_process_options_init(&options, sizeof options));
+    options.program = arguments[0];
+    options.arguments = arguments;
+    options.flags = LARIAT_PROCESS_KILL_AT_END;
+    options.descriptors = &nothing;
+    options.descriptor_count = 1;
+    return options;
+}
+
+/* Taken. */
+static inline lariat_process_output *taken_output(lariat_reactor *reactor) {
+    static const char *const arguments[] = {"/bin/true", NULL};
+    lariat_process_options options = process_alone(arguments);
+    lariat_deferred *deferred = lariat_reactor_run_process(reactor, &options, NULL, 0, 0);
+    CHECK(deferred != NULL);
+    while (lariat_deferred_called(deferred) == 0) {
+        turn(reactor);
+        sched_yield();
+    }
+    lariat_process_output *output = lariat_deferred_take(deferred);
+    CHECK(output != NULL);
+    CHECK_OK(lariat_deferred_release(deferred));
+    turn(reactor);
+    return output;
+}
+
+static inline lariat_process *sleeping_process(lariat_reactor *reactor) {
+    static const char *const arguments[] = {"/bin/sleep", "1000", NULL};
+    lariat_process_options options = process_alone(arguments);
+    return lariat_reactor_spawn_event(reactor, &options, 7);
+}
+#endif
+
 /* The reactor's clock must be manual: nothing of this is ever due. */
 static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every_kind every = {.of = {NULL}, .ends = {-1, -1}};
@@ -335,6 +378,7 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every.of[KIND_BYTES] = taken_from_pool(reactor, lariat_reactor_read_file(reactor, "/dev/null", 0));
     every.of[KIND_DIRECTORY_ENTRIES] = taken_from_pool(reactor, lariat_reactor_list_directory(reactor, "/", 0));
     every.of[KIND_FILE_INFO] = taken_from_pool(reactor, lariat_reactor_stat(reactor, "/", 1));
+    every.of[KIND_PROCESS_OUTPUT] = taken_output(reactor); /* which takes turns */
 #endif
     every.of[KIND_DELAYED_CALL] = lariat_reactor_call_later(reactor, 1000, quiet_call, NULL);
     every.of[KIND_TRIGGER] =
@@ -358,6 +402,7 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every.of[KIND_REACTOR_GROUP] = lariat_reactor_group_new(1, NULL);
 #ifndef _WIN32
     lariat_datagram_protocol datagrams = quiet_datagram_protocol();
+    every.of[KIND_PROCESS] = sleeping_process(reactor);
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, every.ends), 0);
     for (int i = 0; i < 2; i++) {
         CHECK_INT(fcntl(every.ends[i], F_SETFD, FD_CLOEXEC), 0);
@@ -407,6 +452,17 @@ static inline void every_kind_end(const every_kind *every) {
     if (every->of[KIND_TRANSPORT]) CHECK_OK(lariat_transport_abort_connection(every->of[KIND_TRANSPORT]));
     if (every->of[KIND_DATAGRAM_PORT]) CHECK_OK(lariat_deferred_release(lariat_datagram_port_stop(every->of[KIND_DATAGRAM_PORT])));
     if (every->of[KIND_SIGNAL_WATCH]) CHECK_OK(lariat_signal_watch_stop(every->of[KIND_SIGNAL_WATCH]));
+#ifndef _WIN32
+    lariat_event event;
+    CHECK_OK(lariat_process_output_free(every->of[KIND_PROCESS_OUTPUT]));
+    CHECK_OK(lariat_process_terminate(every->of[KIND_PROCESS], 0));
+    while (lariat_process_pid(every->of[KIND_PROCESS]) > 0) {
+        turn(every->of[KIND_REACTOR]);
+        sched_yield();
+    }
+    CHECK_OK(lariat_event_init(&event, sizeof event));
+    while (lariat_reactor_next_event(every->of[KIND_REACTOR], &event) == LARIAT_OK) {}
+#endif
     turn(every->of[KIND_REACTOR]);
 #ifndef _WIN32
     CHECK_OK(lariat_bytes_free(every->of[KIND_BYTES]));
