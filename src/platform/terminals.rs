@@ -132,11 +132,25 @@ fn device(terminal: Socket) -> io::Result<libc::dev_t> {
     Ok(unsafe { stat.assume_init() }.st_rdev)
 }
 
+/// After fork: what the parent holds is its own to put back.
+fn forget_the_parents(users: &mut [(libc::dev_t, u32); SLOTS]) {
+    let process = std::process::id() as i32;
+    if HOLDER.swap(process, Ordering::Relaxed) == process {
+        return;
+    }
+    for (slot, user) in HELD_TERMINALS.iter().zip(users).filter(|(_, user)| user.1 != 0) {
+        slot.state.store(FREE, Ordering::Relaxed);
+        close_socket(slot.terminal.swap(-1, Ordering::Relaxed));
+        *user = (0, 0);
+    }
+}
+
 impl Hold {
     /// Has a terminal put back as it is now, also when the process exits.
     pub fn of(terminal: Socket) -> io::Result<Self> {
         let device = device(terminal)?;
         let mut users = users();
+        forget_the_parents(&mut users);
         if let Some(place) = users.iter().position(|(held, count)| *count != 0 && *held == device) {
             users[place].1 += 1;
             return Ok(Self(place));
@@ -149,7 +163,6 @@ impl Hold {
         // SAFETY: the slot is nobody's, and the list is locked; whoever restores passes over one that is changing.
         unsafe { (*slot.before.get()).write(before) };
         slot.terminal.store(own, Ordering::Relaxed);
-        HOLDER.store(std::process::id() as i32, Ordering::Relaxed);
         slot.state.store(HELD, Ordering::Release);
         users[place] = (device, 1);
         restore_at_exit();
