@@ -14,6 +14,7 @@ plugin_NAME.c becomes a shared object in LARIAT_TEST_DIR.
 """
 
 import argparse
+import concurrent.futures
 import os
 import sys
 import time
@@ -41,6 +42,7 @@ STAGES = {
 }
 TEST = ["lint", "rust", "header", "c", "examples", "interop", "install"]
 EXTRA = ["valgrind", "address", "thread", "loom", "model", "targets"]
+BESIDE = {"loom": "model"}  # each of one thread for most of its time
 
 
 def arguments():
@@ -68,15 +70,22 @@ def main():
             names.append(stage)
     os.chdir(project.ROOT)
     report = Report(verbose=options.verbose)
-    for name in names:
+    while names:
+        name = names.pop(0)
+        together = [name, names.pop(0)] if names and BESIDE.get(name) == names[0] else [name]
         started = time.monotonic()
-        report.heading(name)
-        try:
-            STAGES[name](report, options)
-        except build.Failed as failure:
-            report.failed("build", f"{name}: {failure.what}", failure.output)
-        report.took(name, time.monotonic() - started)
+        report.heading(" beside ".join(together))
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            list(threads.map(lambda name: run_stage(name, report, options), together))
+        report.took(" beside ".join(together), time.monotonic() - started)
     return report.summary()
+
+
+def run_stage(name, report, options):
+    try:
+        STAGES[name](report, options)
+    except build.Failed as failure:
+        report.failed("build", f"{name}: {failure.what}", failure.output)
 
 
 if __name__ == "__main__":

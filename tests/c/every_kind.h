@@ -179,11 +179,6 @@ static inline int output_seen(output *one) {
     return seen;
 }
 
-static inline int is_under(const char *tool) {
-    const char *is = getenv("LARIAT_TEST_TOOL");
-    return is && strcmp(is, tool) == 0;
-}
-
 static int in_a_child;
 
 #ifdef __SANITIZE_ADDRESS__

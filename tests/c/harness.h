@@ -311,6 +311,12 @@ static inline void test_free_reactor(const char *file, int line, lariat_reactor 
 /* The usual end of a case. */
 #define reactor_done(reactor) (test_nothing_alive(__FILE__, __LINE__, reactor), test_free_reactor(__FILE__, __LINE__, reactor))
 
+/* Whether the case runs under this checker: valgrind, address, thread. */
+static inline int is_under(const char *tool) {
+    const char *is = getenv("LARIAT_TEST_TOOL");
+    return is && strcmp(is, tool) == 0;
+}
+
 /* One turn that does not wait. */
 #define turn(reactor) CHECK_OK(lariat_reactor_iterate(reactor, 0))
 #define advance(reactor, seconds) CHECK_OK(lariat_reactor_advance(reactor, seconds))

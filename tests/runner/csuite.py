@@ -29,9 +29,10 @@ def header(report, _options):
                     report.failed(language, name, failure.output)
 
 
-def run_suite(report, options, plain, testing, only_threads=False):
-    """The whole C suite: files named testing_ against the library with the testing exports."""
-    suite = build.suite(report)
+def run_suite(report, options, plain, testing, only_threads=False, generated=True):
+    """The whole C suite: files named testing_ against the library with the testing exports; `generated`: with the program that is
+    written from the header."""
+    suite = build.suite(report) if generated else build.sources("tests/c")
     for is_testing, variant in ((False, plain), (True, testing)):
         sources = [path for path in suite if path.name.startswith("testing_") == is_testing]
         if is_testing and not sources:
