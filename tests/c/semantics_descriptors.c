@@ -286,6 +286,11 @@ TEST(what_is_no_stream_is_refused_and_left_alone) {
     CHECK(!is_non_blocking(ends[0]));
     pipe_close(ends);
     CHECK_INT(close(folder), 0);
+    int port, datagrams = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), listening = raw_listen(&port);
+    refuse(reactor, datagrams, LARIAT_READABLE, LARIAT_ERR_INVALID_ARGUMENT, "no connection");
+    refuse(reactor, listening, LARIAT_READABLE, LARIAT_ERR_INVALID_ARGUMENT, "no connection");
+    CHECK_INT(close(datagrams), 0);
+    CHECK_INT(close(listening), 0);
     reactor_done(reactor);
 }
 
