@@ -115,21 +115,34 @@ static HELD_TERMINALS: [Slot; SLOTS] = [const {
 static HOLDER: AtomicI32 = AtomicI32::new(0);
 
 /// The device of each slot, and how many have it.
-static USERS: Mutex<[(u64, u32); SLOTS]> = Mutex::new([(0, 0); SLOTS]);
+static USERS: Mutex<[(libc::dev_t, u32); SLOTS]> = Mutex::new([(0, 0); SLOTS]);
 
-fn users() -> MutexGuard<'static, [(u64, u32); SLOTS]> {
+fn users() -> MutexGuard<'static, [(libc::dev_t, u32); SLOTS]> {
     USERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A terminal whose settings were looked at before they were changed. Dropped by the last who has it, they are put back.
 pub struct Hold(usize);
 
-fn device(terminal: Socket) -> io::Result<u64> {
+fn device(terminal: Socket) -> io::Result<libc::dev_t> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: fstat writes a stat to the place given or fails.
     checked(unsafe { libc::fstat(terminal, stat.as_mut_ptr()) } as isize)?;
     // SAFETY: fstat succeeded and so has filled it in.
-    Ok(unsafe { stat.assume_init() }.st_rdev as u64)
+    Ok(unsafe { stat.assume_init() }.st_rdev)
+}
+
+/// After fork: what the parent holds is its own to put back.
+fn forget_the_parents(users: &mut [(libc::dev_t, u32); SLOTS]) {
+    let process = std::process::id() as i32;
+    if HOLDER.swap(process, Ordering::Relaxed) == process {
+        return;
+    }
+    for (slot, user) in HELD_TERMINALS.iter().zip(users).filter(|(_, user)| user.1 != 0) {
+        slot.state.store(FREE, Ordering::Relaxed);
+        close_socket(slot.terminal.swap(-1, Ordering::Relaxed));
+        *user = (0, 0);
+    }
 }
 
 impl Hold {
@@ -137,6 +150,7 @@ impl Hold {
     pub fn of(terminal: Socket) -> io::Result<Self> {
         let device = device(terminal)?;
         let mut users = users();
+        forget_the_parents(&mut users);
         if let Some(place) = users.iter().position(|(held, count)| *count != 0 && *held == device) {
             users[place].1 += 1;
             return Ok(Self(place));
@@ -149,7 +163,6 @@ impl Hold {
         // SAFETY: the slot is nobody's, and the list is locked; whoever restores passes over one that is changing.
         unsafe { (*slot.before.get()).write(before) };
         slot.terminal.store(own, Ordering::Relaxed);
-        HOLDER.store(std::process::id() as i32, Ordering::Relaxed);
         slot.state.store(HELD, Ordering::Release);
         users[place] = (device, 1);
         restore_at_exit();
