@@ -12,6 +12,9 @@
  * are SCHED_BATCH: who is woken waits until who runs goes to sleep, so that a server finds all that there is for it, as a
  * busy one does, and not what the scheduler's mood let through.
  *
+ * All but group, which is about processors and measures wall time: with four or more of them the servers have two, and each other
+ * one a thread of this load; with fewer all share what there is.
+ *
  * What an operation is and what is reported:
  * - CPU: the process clock of the server, all its threads, user and system, read from here while it sleeps, before and after.
  *   Loopback delivers in the context of the sender, so the server pays for the way of its answers and the client for the
@@ -24,7 +27,9 @@
  * - idle: 10,000 connections (or what RLIMIT_NOFILE allows), each of which has had a byte echoed. Growth of the server's
  *   resident set, bytes a connection, from where one connection had been and gone. The kernel's memory is not in it.
  * - udp_echo: datagrams of 64 bytes, at most 64 on their way. CPU ns a datagram.
- * - udp_gso: the same, but sent 64 in a call by UDP_SEGMENT, two such on their way; received by UDP_GRO. CPU ns a datagram. */
+ * - udp_gso: the same, but sent 64 in a call by UDP_SEGMENT, two such on their way; received by UDP_GRO. CPU ns a datagram.
+ * - group: as echo_burst, which costs a server most for the least that it costs us, from several threads with 64 connections
+ *   each. Wall us a burst. */
 #include "net.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,6 +37,7 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -50,6 +56,9 @@ enum {
     SEGMENTS = 64,              /* the most that every kernel with UDP_SEGMENT takes */
     BATCHES_AHEAD = 2,          /* a socket's usual buffer holds them even when each datagram is an skb of its own */
     SERVERS = 16,
+    GROUP_PROCESSORS = 2,       /* for the servers, if as many are left */
+    GROUP_THREADS = 16,         /* of the load at most */
+    GROUP_BURSTS = 60000,
     SLICES = 30,
     SECONDS_AT_MOST = 60,
 };
@@ -174,7 +183,7 @@ static void open_many(struct server *server) {
 
 /* On each connection a request and the wait for the answer to it, n of them together. */
 static void exchange(const struct server *server, size_t request, const uint8_t *answer, size_t answer_len, int n) {
-    static uint8_t got[CONNECTIONS][KIB];
+    static _Thread_local uint8_t got[CONNECTIONS][KIB];
     size_t have[CONNECTIONS] = {0};
     int sent = 0, answered = 0;
     for (int i = 0; i < CONNECTIONS && sent < n; i++, sent++) send_all(server->fds[i], block, request);
@@ -373,6 +382,71 @@ static void measure_idle(int n, int descriptors) {
     loaded = NULL;
 }
 
+/* ---- group ---- */
+
+/* A thread of the load: its connections to one of the servers, and how many bursts it is to have. */
+struct puller {
+    struct server server;
+    int operations;
+};
+
+static void *pull(void *argument) {
+    struct puller *it = argument;
+    exchange(&it->server, 1, burst[0], sizeof burst, it->operations);
+    return NULL;
+}
+
+static void pull_all(struct puller *pullers, int count, int operations) {
+    pthread_t threads[GROUP_THREADS];
+    for (int i = 0; i < count; i++) {
+        pullers[i].operations = operations / count;
+        CHECK(pthread_create(&threads[i], NULL, pull, &pullers[i]) == 0);
+    }
+    for (int i = 0; i < count; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
+/* The first GROUP_PROCESSORS that there are, or all others; any, if there are not twice as many. */
+static void keep_to(int servers_part) {
+    cpu_set_t part;
+    int n = 0;
+    if (CPU_COUNT(&processors) < 2 * GROUP_PROCESSORS) return;
+    CPU_ZERO(&part);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &processors) && (n++ < GROUP_PROCESSORS) == servers_part) CPU_SET(cpu, &part);
+    CHECK(sched_setaffinity(0, sizeof part, &part) == 0);
+}
+
+static int group_threads(void) {
+    int left = CPU_COUNT(&processors) - GROUP_PROCESSORS;
+    return left < 2 ? 2 : left < GROUP_THREADS ? left : GROUP_THREADS;
+}
+
+static void measure_group(int operations) {
+    static struct puller pullers[SERVERS][GROUP_THREADS];
+    int threads = group_threads(), n = multiple((operations > 0 ? operations : GROUP_BURSTS) / SLICES, threads);
+    int warm = multiple(n / 10, threads);
+    keep_to(0);
+    for (int s = 0; s < server_count; s++)
+        for (int i = 0; i < threads; i++) {
+            loaded = &servers[s];
+            pullers[s][i].server = servers[s];
+            open_many(&pullers[s][i].server);
+        }
+    for (int slice = 0; slice < SLICES; slice++)
+        for (int s = 0; s < server_count; s++) {
+            loaded = &servers[s];
+            pull_all(pullers[s], threads, warm);
+            double t = wall_ns();
+            pull_all(pullers[s], threads, n);
+            servers[s].median[slice] = (wall_ns() - t) / n / 1e3;
+        }
+    loaded = NULL;
+    for (int s = 0; s < server_count; s++) {
+        report_for(&servers[s], "operations", SLICES * (n + warm), "all");
+        report_for(&servers[s], "group", middle(servers[s].median), "us");
+    }
+}
+
 int main(int argc, char **argv) {
     struct rlimit files;
     struct sched_param priority = {0};
@@ -385,8 +459,13 @@ int main(int argc, char **argv) {
     files.rlim_cur = files.rlim_max;
     CHECK(setrlimit(RLIMIT_NOFILE, &files) == 0);
     CHECK(sched_getaffinity(0, sizeof processors, &processors) == 0);
-    pin_thread(1);
-    CHECK(sched_setscheduler(0, SCHED_BATCH, &priority) == 0);
+    int of_group = strcmp(workload, "group") == 0;
+    if (of_group) {
+        keep_to(1);
+    } else {
+        pin_thread(1);
+        CHECK(sched_setscheduler(0, SCHED_BATCH, &priority) == 0);
+    }
 
     signal(SIGALRM, on_alarm);
     CHECK(atexit(tell_whose_fault) == 0);
@@ -397,7 +476,9 @@ int main(int argc, char **argv) {
     }
     fill_burst();
     for (int i = 0; i < BLOCK; i++) block[i] = (uint8_t)random_u32();
-    if (strcmp(workload, "idle") == 0) {
+    if (of_group) {
+        measure_group(operations);
+    } else if (strcmp(workload, "idle") == 0) {
         measure_idle(operations > 0 ? operations : IDLE_CONNECTIONS, (int)files.rlim_cur);
     } else {
         const struct load *load = loads, *end = loads + sizeof loads / sizeof *loads;

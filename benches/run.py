@@ -7,21 +7,27 @@
   written as its users would write the fastest idiomatic program. benches/lariat holds the same workloads against the public
   header, linked with target/release/liblariat.so (build it first; `make bench` does). common.h has the sizes, for all alike.
 - A figure is ns of the process's CPU time an operation; for cross_thread_* wall ns a call; for wake us one way, median and p99 of
-  20,000; for memory_* bytes of resident set. Every program counts what happened and fails if a call is missing.
+  20,000; for memory_* bytes of resident set; for crowd_p99 a ratio of us. Every program counts what happened and fails if a call
+  is missing.
 - Each workload goes round all implementations, and round again, so that a slow minute of the machine hits them alike. Figures move
   with the machine: only ratios taken in one run count. So a run of everything writes target/bench/results.json, and one narrowed
   by --only or --impl writes target/bench/results-partial.json and leaves the other as it is.
 - The debts of laziness are paid inside the measurement: after timers_cancel and timer_reset the loop runs on until every
   deadline that was ever set has passed (sleeping costs no CPU time).
+- group is two reactors of a lariat_reactor_group beside one, which is the implementation lariat-1: wall us. That two do 1.8 times as
+  much can be shown where four processors are free, two for them and two for the load; the table says how many were.
 - wake pins its two threads to two processors: on one of them it would measure a task switch.
-- echo_*, churn, idle and udp_* are servers (net_* in peers, net.c in lariat) that measure nothing: net_client.c starts those of all
+- echo_*, churn, idle, udp_* and group are servers (net_* in peers, net.c in lariat) that measure nothing: net_client.c starts those of all
   implementations, loads them by turns, slice by slice, and reads their clocks and memory from outside. It says what an operation
-  is. A run here is a run of it. *_calls are system calls a message, start-up not counted, by one run under strace, if there is one.
+  is. A run here is a run of it. crowd_p99 is measured by crowd_client.c in the same way, one server (crowd*) after the other;
+  it says what else it reports. It fails if a connection has not ended exactly once, or if something is left alive. *_calls are
+  system calls a message, start-up not counted, by one run under strace, if there is one.
 
 Standard library only. Exits 1 if a program fails to build, run or count, 0 otherwise: a missed goal is a figure, not an error.
 """
 import argparse
 import json
+import os
 import re
 import shlex
 import shutil
@@ -64,11 +70,15 @@ SERVERS = [
     ("libuv", C, "peers/net_libuv.c", ["-luv"], "uv.h"),
     ("libuv-write", [*C, "-DALWAYS_UV_WRITE"], "peers/net_libuv.c", ["-luv"], "uv.h"),
     ("asio", CXX, "peers/net_asio.cpp", ["-pthread"], "asio.hpp"),
+    ("lariat", LARIAT, "lariat/crowd.c", ["-llariat"], "lariat.h"),
+    ("raw", C, "peers/crowd_raw.c", [], "sys/epoll.h"),
 ]
-CLIENT = OUT / "net_client"
+CLIENTS = ("net_client", "crowd_client")
 IMPLS = list(dict.fromkeys(program[0] for program in PROGRAMS + SERVERS))
 BEST = "the best peer"
 LIMIT = "raw"
+ONE_REACTOR = "lariat-1"
+TWO_REACTORS = 1.8      # times what one does
 
 # workload: the goal as (factor, of whom) and the figure to reach after that, or None. A goal of nobody is an absolute figure.
 GOALS = {
@@ -92,11 +102,18 @@ GOALS = {
     "idle": (192, None, 128),
     "udp_echo": (1.0, BEST, None),
     "udp_gso": (1.3, LIMIT, None),
+    "crowd_p99": (2, None, None),
     "echo_1x64_calls": (3, None, None),
     "echo_64x1k_calls": (3, None, None),
+    "group": (1 / TWO_REACTORS, ONE_REACTOR, None),
 }
-# Of a server and net_client.
-NET = {"echo_1x64", "echo_64x1k", "echo_burst", "echo_stream", "churn", "idle", "udp_echo", "udp_gso"}
+# Of a server and a client: net_client unless this says another.
+NET = {"echo_1x64", "echo_64x1k", "echo_burst", "echo_stream", "churn", "idle", "udp_echo", "udp_gso", "crowd_p99", "group"}
+CLIENT = {"crowd_p99": "crowd_client"}
+# What a program reports beside its workload's own figure.
+SUFFIXES = ("", "_p99", "_cpu", "_calm", "_bad", "_calm_p50", "_bad_p50", "_rate", "_ended", "_streams", "_alive")
+# Of group: two for two reactors, and as many for the load.
+GROUP_PROCESSORS = 4
 # By strace: of which workload, and by whom.
 SYSTEM_CALLS = {"echo_1x64_calls": "echo_1x64", "echo_64x1k_calls": "echo_64x1k"}
 COUNTED_IMPLS = ("lariat", LIMIT)
@@ -111,8 +128,9 @@ def build(impls, workloads):
     of_net = {workload for workload in workloads if workload in NET or workload in SYSTEM_CALLS}
     wanted = (PROGRAMS if set(workloads) - of_net else []) + (SERVERS if of_net else [])
     programs, left_out, failed = {}, {}, []
-    if of_net and not compiled(C, CLIENT, "net_client.c", []):
-        return {}, {}, ["net_client.c does not build"]
+    for client in CLIENTS if of_net else ():
+        if not compiled(C, OUT / client, f"{client}.c", ["-pthread"]):
+            return {}, {}, [f"{client}.c does not build"]
     for impl, compiler, source, libraries, header in wanted:
         if impl not in impls or impl in left_out:
             continue
@@ -167,8 +185,9 @@ def run(program, workload):
 
 
 def run_servers(commands, workload, operations=0):
-    """[(impl, workload, value, unit)] that net_client reports of {impl: command of a server}."""
-    lines = output([CLIENT, workload, str(operations), *(f"{impl}={command}" for impl, command in commands.items())])
+    """[(impl, workload, value, unit)] that the client reports of {impl: command of a server}."""
+    client = OUT / CLIENT.get(workload, "net_client")
+    lines = output([client, workload, str(operations), *(f"{impl}={command}" for impl, command in commands.items())])
     return [(impl, name, float(value), unit) for impl, name, value, unit in lines]
 
 
@@ -179,8 +198,15 @@ def measure(programs, workloads, runs):
         of_workload = {impl: programs[impl][workload] for impl in IMPLS if workload in programs.get(impl, {})}
         if workload in SYSTEM_CALLS:
             count_system_calls(programs, workload, figures, failed)
+        elif workload == "group":
+            if "lariat" in of_workload:
+                figures["group_processors", "free"] = ("processors", [free_processors()])
+                program = shlex.quote(str(of_workload["lariat"]))
+                commands = {ONE_REACTOR: f"env REACTORS=1 {program}", "lariat": f"env REACTORS=2 {program}"}
+                measure_servers(commands, workload, runs, figures, failed)
         elif workload in NET:
-            measure_servers(of_workload, workload, runs, figures, failed)
+            commands = {impl: shlex.quote(str(program)) for impl, program in of_workload.items()}
+            measure_servers(commands, workload, runs, figures, failed)
         else:
             measure_programs(of_workload, workload, runs, figures, failed)
     progress("")
@@ -200,18 +226,33 @@ def measure_programs(programs, workload, runs, figures, failed):
                 forget(figures, workload, impl)
 
 
-def measure_servers(programs, workload, runs, figures, failed):
+def free_processors():
+    """How many of the processors that we may use nobody else used just now, in tenths."""
+    ours = {f"cpu{processor}" for processor in os.sched_getaffinity(0)}
+
+    def ticks():
+        lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
+        of = [[int(count) for count in line[1:9]] for line in lines if line[0] in ours]
+        return sum(each[3] + each[4] for each in of), sum(sum(each) for each in of)
+
+    idle, all_of_them = ticks()
+    time.sleep(1)
+    idle, all_of_them = (after - before for after, before in zip(ticks(), (idle, all_of_them)))
+    return round(len(ours) * idle / max(all_of_them, 1), 1)
+
+
+def measure_servers(commands, workload, runs, figures, failed):
     """All in one process each time; when it fails it says by whose fault, and goes on without that one."""
     turn = 0
-    while programs and turn < runs:
+    while commands and turn < runs:
         progress(f"{workload} {turn + 1}/{runs}")
         try:
-            reported = run_servers({impl: shlex.quote(str(program)) for impl, program in programs.items()}, workload)
+            reported = run_servers(commands, workload)
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             fault = re.search(r"at fault: (\S+)", str(error))
             failed.append(f"{workload}: {error}")
-            for impl in [fault[1]] if fault else list(programs):
-                del programs[impl]
+            for impl in [fault[1]] if fault else list(commands):
+                del commands[impl]
                 forget(figures, workload, impl)
             continue
         for impl, name, value, unit in reported:
@@ -221,7 +262,7 @@ def measure_servers(programs, workload, runs, figures, failed):
 
 
 def forget(figures, workload, impl):
-    for suffix in ("", "_p99", "_cpu"):
+    for suffix in SUFFIXES:
         figures.pop((workload + suffix, impl), None)
 
 
@@ -297,11 +338,23 @@ def verdict(workload, rows):
     return f"{wish}: {ratio}: {answer}"
 
 
+def verdict_of_group(rows, free):
+    """What is said of two reactors beside one."""
+    if not rows.keys() >= {"lariat", ONE_REACTOR}:
+        return f"goal: {TWO_REACTORS:g} times one reactor: not measured"
+    times = rows[ONE_REACTOR]["median"] / rows["lariat"]["median"]
+    answer = "MET" if times >= TWO_REACTORS else "MISSED"
+    if free < GROUP_PROCESSORS - 0.5:
+        answer = f"NOT SHOWN, which takes {GROUP_PROCESSORS}: 2 for the reactors and 2 for the load"
+    return f"goal: {TWO_REACTORS:g} times one reactor: {times:.2f} times; {free:g} of {len(os.sched_getaffinity(0))} processors were free: {answer}"
+
+
 def print_table(results):
-    for workload in dict.fromkeys(row["workload"] for row in results):
+    free = next((row["median"] for row in results if row["workload"] == "group_processors"), 0)
+    for workload in dict.fromkeys(row["workload"] for row in results if row["workload"] != "group_processors"):
         rows = {row["impl"]: row for row in results if row["workload"] == workload}
         ours = rows.get("lariat")
-        print(f"{workload}  {verdict(workload, rows)}".rstrip())
+        print(f"{workload}  {verdict_of_group(rows, free) if workload == 'group' else verdict(workload, rows)}".rstrip())
         for row in sorted(rows.values(), key=lambda row: row["median"]):
             ratio = f"lariat is {ours['median'] / row['median']:5.2f} of it" if ours and row is not ours and row["median"] else ""
             print(f"    {row['impl']:<20}{row['median']:>10.2f} {row['unit']:<3} {row['min']:>10.2f} to {row['max']:<10.2f}{ratio}".rstrip())

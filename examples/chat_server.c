@@ -57,7 +57,7 @@ static void enter(person *person, const char *name) {
     char line[MAX_NAME + 32];
     strcpy(person->name, name);
     room->people[room->count++] = person;                    /* the listener takes no more than MAX_PEOPLE */
-    snprintf(line, sizeof line, "* %s joins", name);
+    snprintf(line, sizeof line, "* %s joins", person->name);
     printf("%s\n", line);
     fflush(stdout);
     tell_all(room, NULL, line);

@@ -15,12 +15,17 @@ static void on_burst(lariat_transport *transport, const uint8_t *data, size_t le
     for (int i = 0; i < BURST; i++) OK(lariat_transport_write(transport, burst[i], MESSAGE));
 }
 
-static void serve(lariat_data_received_fn data_received) {
+static lariat_protocol protocol_of(lariat_data_received_fn data_received) {
     lariat_protocol protocol;
-    lariat_listener *listener;
-    char endpoint[64];
     OK(lariat_protocol_init(&protocol, sizeof protocol));
     protocol.data_received = data_received;
+    return protocol;
+}
+
+static void serve(lariat_data_received_fn data_received) {
+    lariat_protocol protocol = protocol_of(data_received);
+    lariat_listener *listener;
+    char endpoint[64];
     MADE(reactor = lariat_reactor_new());
     snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:0?backlog=%d", BACKLOG);
     MADE(listener = lariat_reactor_listen(reactor, endpoint, &protocol, NULL, NULL));
@@ -30,6 +35,23 @@ static void serve(lariat_data_received_fn data_received) {
 
 static void echo(void) { serve(on_echo); }
 static void echo_burst(void) { fill_burst(), serve(on_burst); }
+
+/* A group of as many reactors as the environment says. */
+static void group(void) {
+    lariat_protocol protocol = protocol_of(on_burst);
+    const char *reactors = getenv("REACTORS");
+    lariat_reactor_group *of;
+    char endpoint[64];
+    int port;
+    CHECK(reactors != NULL);
+    fill_burst();
+    MADE(of = lariat_reactor_group_new((uint32_t)atoi(reactors), NULL));
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:0?backlog=%d", BACKLOG);
+    OK(port = lariat_reactor_group_listen(of, endpoint, LARIAT_SHARING_DEFAULT, &protocol, NULL, NULL));
+    OK(lariat_reactor_group_start(of, NULL, NULL));
+    announce(port);
+    OK(lariat_reactor_group_wait(of));
+}
 
 /* ---- datagrams ---- */
 
@@ -69,5 +91,6 @@ static void udp_gso(void) {
 static const struct workload workloads[] = {
     {"echo_1x64", echo}, {"echo_64x1k", echo}, {"echo_burst", echo_burst}, {"echo_stream", echo},
     {"churn", echo},     {"idle", echo},       {"udp_echo", udp_echo},     {"udp_gso", udp_gso},
+    {"group", group},
 };
 BENCH_MAIN(workloads)

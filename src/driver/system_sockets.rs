@@ -36,10 +36,6 @@ fn set_keep_alive(socket: &socket2::Socket, keep_alive: Option<KeepAlive>) -> io
     socket.set_tcp_keepalive(&parameters)
 }
 
-fn is_v6(socket: &socket2::Socket) -> io::Result<bool> {
-    Ok(socket.local_addr()?.is_ipv6())
-}
-
 impl Sockets for MioDriver {
     fn open(&self, family: Family, carries: Carries) -> io::Result<Socket> {
         let kind = match carries {
@@ -126,12 +122,12 @@ impl Sockets for MioDriver {
             SocketOption::KeepAlive(keep_alive) => set_keep_alive(socket, keep_alive),
             SocketOption::Linger(linger) => socket.set_linger(linger),
             // What an IPv6 socket sends by IPv4 has options of its own.
-            SocketOption::TypeOfService(value) if is_v6(socket)? => {
+            SocketOption::TypeOfService(value) if platform::is_v6(number)? => {
                 let _ = socket.set_tos_v4(value);
                 platform::set_traffic_class(number, value)
             }
             SocketOption::TypeOfService(value) => socket.set_tos_v4(value),
-            SocketOption::TimeToLive(hops) if is_v6(socket)? => {
+            SocketOption::TimeToLive(hops) if platform::is_v6(number)? => {
                 let _ = socket.set_ttl_v4(hops);
                 socket.set_unicast_hops_v6(hops)
             }
@@ -139,18 +135,18 @@ impl Sockets for MioDriver {
             SocketOption::ReceiveBuffer(size) => socket.set_recv_buffer_size(size),
             SocketOption::SendBuffer(size) => socket.set_send_buffer_size(size),
             SocketOption::Broadcast(on) => socket.set_broadcast(on),
-            SocketOption::MulticastLoop(on) if is_v6(socket)? => {
+            SocketOption::MulticastLoop(on) if platform::is_v6(number)? => {
                 let _ = socket.set_multicast_loop_v4(on);
                 socket.set_multicast_loop_v6(on)
             }
             SocketOption::MulticastLoop(on) => socket.set_multicast_loop_v4(on),
-            SocketOption::MulticastTimeToLive(hops) if is_v6(socket)? => {
+            SocketOption::MulticastTimeToLive(hops) if platform::is_v6(number)? => {
                 let _ = socket.set_multicast_ttl_v4(hops);
                 socket.set_multicast_hops_v6(hops)
             }
             SocketOption::MulticastTimeToLive(hops) => socket.set_multicast_ttl_v4(hops),
             SocketOption::MulticastInterface(interface) => {
-                system_datagrams::set_interface(number, interface, is_v6(socket)?)
+                system_datagrams::set_interface(number, interface, platform::is_v6(number)?)
             }
             SocketOption::JoinGroup(group, interface) => system_datagrams::join(socket, group, interface),
             SocketOption::LeaveGroup(group, interface) => system_datagrams::leave(socket, group, interface),
@@ -164,7 +160,8 @@ impl Sockets for MioDriver {
 
     #[inline]
     fn receive_into(&self, socket: Socket, buffer: &mut [u8], received: &mut Received) -> io::Result<()> {
-        platform::receive_datagram(socket, buffer, |datagram| system_datagrams::put(datagram, received))
+        let put = |datagram: platform::Datagram| system_datagrams::put(datagram, received);
+        self.read(socket, platform::receive_datagram(socket, buffer, put))
     }
 
     #[inline]

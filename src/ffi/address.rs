@@ -103,7 +103,12 @@ impl lariat_address {
             LARIAT_ADDRESS_UNIX => {
                 let path = self.path.get(..usize::from(self.path_length)).and_then(UnixAddress::new);
                 let why = || invalid(format_args!("{name}: a path_length of {} is too much", self.path_length));
-                Address::Unix(path.ok_or_else(why)?)
+                let path = path.ok_or_else(why)?;
+                // The system would take it for what comes before that.
+                if path.path().is_some_and(|path| path.contains(&0)) {
+                    return Err(invalid(format_args!("{name}: a path has no zero byte")));
+                }
+                Address::Unix(path)
             }
             family => return Err(invalid(format_args!("{name}: no family is {family}"))),
         };

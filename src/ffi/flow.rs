@@ -7,7 +7,7 @@ use super::structs::{self, Versioned, fields};
 use super::types::*;
 use crate::driver::sockets::{KeepAlive, SocketOption};
 use crate::handles::Owned;
-use crate::net::producer::{self, Producer};
+use crate::net::producer::{self, Producer, Share};
 use crate::net::{options, rate, writing};
 use crate::status::Result;
 use std::ffi::c_void;
@@ -92,7 +92,8 @@ fn register(transport: *mut lariat_transport, producer: *const lariat_producer, 
         let (pause, resume) =
             (convert::transport_fn(read.pause_producing), convert::transport_fn(read.resume_producing));
         let stop = convert::transport_fn(read.stop_producing);
-        producer::register(transport, Producer { streaming, pause, resume, stop, data, paused: false })
+        let producer = Producer { streaming, pause, resume, stop, data, paused: false, at_once: Share::default() };
+        producer::register(transport, producer)
     })
 }
 

@@ -20,7 +20,9 @@ use std::sync::Arc;
 pub const LARIAT_SHARING_DEFAULT: i32 = 0;
 /// Each reactor listens at a socket of its own at the same port, and the system shares out what connects (SO_REUSEPORT).
 pub const LARIAT_SHARING_PORT: i32 = 1;
-/// The first reactor accepts, and hands what it has accepted on to all by turns.
+/// The first reactor accepts, and hands what it has accepted on to all by turns. Those whose listener is full, paused or
+/// stopped are left out; while all are full, who connects waits in the backlog. When the first's is paused or stopped,
+/// or its reactor ends, nobody accepts.
 pub const LARIAT_SHARING_HAND_OVER: i32 = 2;
 
 /// More are refused.
@@ -70,6 +72,8 @@ fn make(options: *const lariat_reactor_options) -> Result<group::Make> {
 }
 
 /// Has all reactors of a group listen at one endpoint, and share what connects; before the group is started.
+///
+/// Each reactor has a listener of its own, which build_protocol is given, and so has each its own limits and counts.
 ///
 /// endpoint        as for lariat_reactor_listen. Where the system is to pick the port, it is the same for all.
 /// sharing         LARIAT_SHARING_DEFAULT, LARIAT_SHARING_PORT or LARIAT_SHARING_HAND_OVER.

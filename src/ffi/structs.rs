@@ -81,7 +81,9 @@ pub fn with<T: Versioned, R>(name: &str, pointer: *const T, call: impl FnOnce(&T
         // SAFETY: C vouches that the struct has as many bytes as it says, and that they stay as they are for the call.
         return call(unsafe { given.as_ref() });
     }
-    call(&read(name, pointer)?)
+    let read = read(name, pointer)?;
+    check_tail(name, pointer)?;
+    call(&read)
 }
 
 /// Refuses a struct that [`read`] has accepted if it sets something that only its header knows.

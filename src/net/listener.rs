@@ -1,7 +1,7 @@
 //! Listeners: they make transports of what connects.
 
 use super::endpoint::Options;
-use super::hand_over::Dealer;
+use super::hand_over::{Dealer, Room};
 use super::protocol::Protocol;
 use super::transport::{self, Transport, flag};
 use super::unix_path::BoundPath;
@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Connections accepted in one go before it is others' turn.
 const BATCH: u32 = 64;
@@ -80,6 +81,8 @@ pub struct Listener {
     no_delay: Cell<bool>,
     /// Hands connections on to other reactors.
     dealer: RefCell<Option<Dealer>>,
+    /// Another reactor hands it what it has accepted.
+    room: RefCell<Option<Arc<Room>>>,
 }
 
 impl Body for Listener {
@@ -203,6 +206,7 @@ pub(super) fn make(
     listener.short.set(Word::NULL);
     listener.said.set(false);
     listener.dealer.take();
+    listener.room.take();
     Ok(listener)
 }
 
@@ -249,8 +253,13 @@ fn deal(listener: Item<Listener>, fresh: Fresh) -> Option<Fresh> {
     }
 }
 
+/// Whether nobody could take one more: it, or whom it hands on to.
 fn is_full(listener: Item<Listener>) -> bool {
-    listener.most.get() != 0 && listener.connections.get() >= listener.most.get()
+    let full = listener.most.get() != 0 && listener.connections.get() >= listener.most.get();
+    match &*listener.dealer.borrow() {
+        Some(dealer) => !dealer.has_room(!full),
+        None => full,
+    }
 }
 
 /// Those that wait are not left alone: they are looked at in the next turn, by a readiness for nothing.
@@ -301,6 +310,13 @@ fn is_hopeless(why: &io::Error) -> bool {
     why.kind() == io::ErrorKind::InvalidInput || platform::system_error(why) == Some(SystemError::Unusable)
 }
 
+/// One that it hands on to has room again.
+pub(super) fn go_on(listener: Word) {
+    if let Ok(listener) = handles::get::<Listener>(listener) {
+        resume_if_possible(listener);
+    }
+}
+
 extern "C-unwind" fn try_again(word: Word) {
     if let Ok(listener) = handles::get::<Listener>(word) {
         listener.short.set(Word::NULL);
@@ -324,6 +340,7 @@ pub(super) fn accepted(reactor: ReactorItem, listener: Item<Listener>, socket: F
     };
     transport.listener.set(listener.word());
     listener.connections.set(listener.connections.get() + 1);
+    listener.with_room(Room::take);
     if let Some(peer) = peer {
         // Kept, since a connection that was reset has no address any more.
         if transport.with_new_extra(|extra| extra.peer = Some(peer)).is_ok() {
@@ -398,6 +415,7 @@ pub(super) fn forget_peer(transport: Item<Transport>) {
 pub(super) fn connection_over(transport: Item<Transport>) {
     if let Ok(listener) = handles::get::<Listener>(transport.listener.get()) {
         listener.connections.set(listener.connections.get().saturating_sub(1));
+        listener.with_room(Room::give_back);
         resume_if_possible(listener);
     }
 }
@@ -418,6 +436,7 @@ extern "C-unwind" fn stops_anyway(_: Word, _: Word) {}
 
 pub(super) fn close(listener: Item<Listener>) {
     if listener.open.replace(false) {
+        listener.with_room(|room| room.set_shut(true));
         if let Ok(timer) = handles::get::<DelayedCall>(listener.short.replace(Word::NULL)) {
             let _ = timers::cancel(timer);
         }
@@ -439,6 +458,7 @@ pub(super) fn finish(listener: Item<Listener>) {
     let stopping = handles::get::<Deferred>(listener.stopping.replace(Word::NULL));
     let owned = (listener.build.take(), listener.protocol.take());
     listener.by_peer.take();
+    listener.room.take();
     reactor.pools.free(listener);
     if let Ok(deferred) = stopping {
         let _ = chain::callback(deferred, Owned::default());
@@ -457,6 +477,17 @@ impl Listener {
         *self.dealer.borrow_mut() = Some(dealer);
     }
 
+    /// Has what another accepts handed to it, as long as there is room.
+    pub(super) fn is_handed_by(&self, room: Arc<Room>) {
+        *self.room.borrow_mut() = Some(room);
+    }
+
+    fn with_room(&self, call: impl FnOnce(&Room)) {
+        if let Some(room) = &*self.room.borrow() {
+            call(room);
+        }
+    }
+
     /// How many connections of it there are.
     pub fn connections(&self) -> u32 {
         self.connections.get()
@@ -471,6 +502,7 @@ pub(super) fn check_open(listener: Item<Listener>) -> Result {
 pub fn pause(listener: Item<Listener>) -> Result {
     check_open(listener)?;
     listener.paused.set(true);
+    listener.with_room(|room| room.set_shut(true));
     Ok(())
 }
 
@@ -478,6 +510,7 @@ pub fn pause(listener: Item<Listener>) -> Result {
 pub fn resume(listener: Item<Listener>) -> Result {
     check_open(listener)?;
     listener.paused.set(false);
+    listener.with_room(|room| room.set_shut(false));
     resume_if_possible(listener);
     Ok(())
 }
@@ -486,6 +519,7 @@ pub fn resume(listener: Item<Listener>) -> Result {
 pub fn set_most(listener: Item<Listener>, most: u32) -> Result {
     check_open(listener)?;
     listener.most.set(most);
+    listener.with_room(|room| room.set_most(most));
     resume_if_possible(listener);
     Ok(())
 }

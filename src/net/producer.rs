@@ -19,6 +19,15 @@ pub struct Producer {
     pub data: Owned,
     /// It was told to pause.
     pub paused: bool,
+    /// What was written at once, without waiting, in which turn.
+    pub at_once: Share,
+}
+
+/// Bytes in a turn.
+#[derive(Clone, Copy, Default)]
+pub struct Share {
+    turn: u64,
+    bytes: u64,
 }
 
 /// Registers a producer. One on a lost connection is told to stop at once.
@@ -114,6 +123,20 @@ pub(super) fn resume_if_drained(transport: Item<Transport>) {
     if let Some((function, data)) = resume.flatten() {
         writing::call_writer(transport, || call(transport, function, data));
     }
+}
+
+/// Whether a push producer has written so much at once in this turn that the rest has to wait, and pause it. It writes
+/// until then: of a peer who reads as fast it would have no end, and the system takes megabytes of one who does not.
+pub(super) fn has_had_its_share(transport: Item<Transport>, length: usize) -> bool {
+    let turn = transport.root_body().turns();
+    let had = transport.with_extra(|extra| {
+        let high = extra.high.unwrap_or(HIGH_WATER);
+        let producer = extra.producer.as_mut().filter(|producer| producer.streaming)?;
+        let bytes = if producer.at_once.turn == turn { producer.at_once.bytes } else { 0 };
+        producer.at_once = Share { turn, bytes: bytes.saturating_add(length as u64) };
+        Some(bytes > high)
+    });
+    had.flatten() == Some(true)
 }
 
 /// A pull producer still has something to write: the end waits until it unregisters.

@@ -2,7 +2,7 @@
 
 use super::endpoint::{self, Place, Purpose};
 use super::group::{self, ReactorGroup, call};
-use super::hand_over::{self, Dealer};
+use super::hand_over::{self, Acceptor, Dealer, Other, Room};
 use super::listener::{Build, Listener};
 use super::open;
 use super::protocol::Protocol;
@@ -87,20 +87,26 @@ fn listen_with_all(
     let first = Socket { endpoint: endpoint.to_owned(), at: None, by_port, serve: Arc::clone(serve) };
     let (listener, address) = call(group, 0, move |reactor| first.listen(reactor))?;
     made.push(listener);
+    let acceptor = Arc::new(Acceptor::new(group::reactor(group.word(), 0)?, listener));
     let mut others = Vec::new();
     for index in 1..group.size() {
         let at = by_port.then_some(address);
         let other = Socket { endpoint: endpoint.to_owned(), at, by_port, serve: Arc::clone(serve) };
+        let room = Arc::new(Room::new(Arc::clone(&acceptor)));
+        let receives = (!by_port).then(|| Arc::clone(&room));
         let (reactor, listener) = call(group, index, move |reactor| {
-            let listener = if by_port { other.listen(reactor)?.0 } else { other.receive(reactor, address)? };
+            let listener = match receives {
+                Some(room) => other.receive(reactor, address, room)?,
+                None => other.listen(reactor)?.0,
+            };
             Ok((reactor.word(), listener))
         })?;
         made.push(listener);
-        others.push((reactor, listener));
+        others.push(Other { reactor, listener, room });
     }
     if !by_port {
         call(group, 0, move |_| {
-            handles::get::<Listener>(listener)?.hand_on_by(Dealer::new(others));
+            handles::get::<Listener>(listener)?.hand_on_by(Dealer::new(acceptor, others));
             Ok(())
         })?;
     }
@@ -123,8 +129,8 @@ impl Socket {
         Ok((listener.word(), listener.address()))
     }
 
-    fn receive(self, reactor: ReactorItem, address: Address) -> Result<Word> {
+    fn receive(self, reactor: ReactorItem, address: Address, room: Arc<Room>) -> Result<Word> {
         let (protocol, build) = (self.serve)()?;
-        Ok(hand_over::receiver(reactor, address, protocol, build)?.word())
+        Ok(hand_over::receiver(reactor, address, protocol, build, room)?.word())
     }
 }

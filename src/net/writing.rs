@@ -105,7 +105,10 @@ pub fn write(transport: Item<Transport>, data: &[u8]) -> Result {
     }
     let now = data.len() >= LARGE || !transport.root_body().is_turning();
     if now && !transport.has(flag::FULL | flag::CONNECTING | flag::RATED | flag::WRITE_LIMITED) {
-        return write_now(transport, data);
+        let waits = transport.has(flag::CONTROLLED) && producer::has_had_its_share(transport, data.len());
+        if !waits {
+            return write_now(transport, data);
+        }
     }
     let mut out = take_out(transport)?;
     let pushed = out.push(data);

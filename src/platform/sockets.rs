@@ -29,6 +29,11 @@ pub fn new_socket(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io:
     Ok(socket.into_raw_fd())
 }
 
+/// Whether a socket is one of IPv6.
+pub fn is_v6(socket: Socket) -> io::Result<bool> {
+    Ok(borrowed_socket(socket).local_addr()?.is_ipv6())
+}
+
 /// Closes a descriptor of the library's own.
 pub fn close_socket(socket: Socket) {
     // SAFETY: callers own the descriptor and do not use it any more.

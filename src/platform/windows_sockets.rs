@@ -122,6 +122,17 @@ fn number_option(socket: Socket, name: i32) -> io::Result<i32> {
         .map(|_| value)
 }
 
+/// Whether a socket is one of IPv6. One that is not bound has no address here that would tell.
+pub fn is_v6(socket: Socket) -> io::Result<bool> {
+    let mut info = winsock::WSAPROTOCOL_INFOW::default();
+    let (place, mut length) = ((&raw mut info).cast(), size_of_val(&info) as i32);
+    // SAFETY: the place has room for what is asked for, and it is plain numbers, good whatever is written.
+    checked(unsafe {
+        winsock::getsockopt(socket, winsock::SOL_SOCKET, winsock::SO_PROTOCOL_INFOW, place, &mut length)
+    })?;
+    Ok(info.iAddressFamily == i32::from(winsock::AF_INET6))
+}
+
 /// Whether a socket is one of streams, else one of datagrams; and whether it listens.
 pub fn socket_sort(socket: Socket) -> io::Result<(bool, bool)> {
     let stream = match number_option(socket, winsock::SO_TYPE)? {

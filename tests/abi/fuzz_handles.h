@@ -5,6 +5,20 @@
 #include "../c/every_kind.h"
 #include <float.h>
 #include <stddef.h>
+#ifndef _WIN32
+#include <netdb.h>
+#include <netinet/in.h>
+
+/* The library then uses this: nobody waits for a look-up, and the system's own would have descriptors open when the case ends. */
+int getaddrinfo(const char *restrict name, const char *restrict service, const struct addrinfo *restrict hints,
+                struct addrinfo **restrict list) {
+    (void)name;
+    (void)service;
+    (void)hints;
+    (void)list;
+    return EAI_NONAME;
+}
+#endif
 
 enum { KIND_JOB = KINDS }; /* has no every_kind: it is only there while a job runs */
 
@@ -26,26 +40,33 @@ typedef struct number {
 } number;
 
 enum role {
-    ROLE_HANDLE,   /* of `kind` */
-    ROLE_HANDLES,  /* an array of handles of `kind`; its count comes next */
-    ROLE_NUMBER,   /* the first of `numbers` is what an ordinary call gives */
-    ROLE_CALLBACK, /* `function`; `null_want` is the answer to NULL */
-    ROLE_DATA,     /* NULL will do */
-    ROLE_OWNED,    /* data that the library frees by a later parameter */
-    ROLE_FREE,     /* that parameter */
-    ROLE_TEXT,     /* `text` */
-    ROLE_BYTES,    /* their length comes next */
-    ROLE_PARTS,    /* their count comes next */
+    ROLE_HANDLE,             /* of `kind` */
+    ROLE_HANDLES,            /* an array of handles of `kind`; its count comes next */
+    ROLE_NUMBER,             /* the first of `numbers` is what an ordinary call gives */
+    ROLE_CALLBACK,           /* `function`; `null_want` is the answer to NULL */
+    ROLE_DATA,               /* NULL will do */
+    ROLE_OWNED,              /* data that the library frees by a later parameter */
+    ROLE_FREE,               /* that parameter */
+    ROLE_SELF,               /* data that the library frees as the protocol says */
+    ROLE_TEXT,               /* `text` */
+    ROLE_BYTES,              /* their length comes next */
+    ROLE_PARTS,              /* their count comes next */
+    ROLE_DATAGRAMS,          /* their count comes next */
     ROLE_OUTPUT,
     ROLE_OPTIONS,
     ROLE_STATS,
     ROLE_EVENT,
     ROLE_LINK,
     ROLE_FACTS,
-    ROLE_PROTOCOL, /* what is owned is its self */
+    ROLE_PROTOCOL,
+    ROLE_DATAGRAM_PROTOCOL,
     ROLE_PRODUCER,
-    ROLE_DESCRIPTOR, /* of the system or of the simulation, by `kind`; `numbers` without the first */
-    ROLE_ADOPTED     /* one of the system that is the library's from here on, if this succeeds */
+    ROLE_BACKOFF,
+    ROLE_CONNECTION_POOL_OPTIONS,
+    ROLE_ADDRESS,
+    ROLE_ADDRESS_WRITTEN,
+    ROLE_DESCRIPTOR,         /* of the system or of the simulation, by `kind`; `numbers` without the first */
+    ROLE_ADOPTED             /* one of the system for a `kind`, the library's from here on if this succeeds */
 };
 
 typedef struct parameter {
@@ -78,7 +99,8 @@ enum {
     BAD_ONLY = 4,    /* with good handles it would block */
     LENIENT = 8,     /* outside a callback: its state may be answered before its second handle */
     MAKES_REACTOR = 16,
-    MAKES_SIMULATION = 32
+    MAKES_SIMULATION = 32,
+    MAKES_GROUP = 64
 };
 
 typedef struct export {
@@ -114,6 +136,20 @@ static inline lariat_status quiet_build(lariat_listener *listener, lariat_transp
     return LARIAT_OK;
 }
 
+static inline void quiet_attempt(lariat_reconnecting_client *client, const lariat_failure *failure, double seconds, void *user_data) {
+    (void)client;
+    (void)failure;
+    (void)seconds;
+    (void)user_data;
+}
+
+static inline lariat_status quiet_setup(lariat_reactor *reactor, uint32_t index, void *user_data) {
+    (void)reactor;
+    (void)index;
+    (void)user_data;
+    return LARIAT_OK;
+}
+
 static inline void quiet_log(int32_t level, const char *message, void *user_data) {
     (void)level;
     (void)message;
@@ -144,6 +180,10 @@ static inline lariat_reactor_options fuzz_options(void) {
 static inline every_kind fuzz_kinds(lariat_reactor *reactor) {
     every_kind made = every_kind_new(reactor);
     CHECK_OK(lariat_cooperative_task_pause(made.of[KIND_COOPERATIVE_TASK])); /* or it would step for ever */
+    CHECK_OK(lariat_transport_set_netstring_framing(made.of[KIND_TRANSPORT], 0));
+    char itself[64]; /* or it could not send without saying to whom */
+    CHECK_OK(lariat_datagram_port_address(made.of[KIND_DATAGRAM_PORT], itself, sizeof itself, NULL));
+    CHECK_OK(lariat_datagram_port_connect(made.of[KIND_DATAGRAM_PORT], itself));
     return made;
 }
 
@@ -160,6 +200,8 @@ static inline void kinds_end(every_kind *kinds) {
     CHECK_EITHER(status, LARIAT_OK, LARIAT_ERR_STALE_HANDLE);
     status = lariat_simulation_free(kinds->of[KIND_SIMULATION]);
     CHECK_EITHER(status, LARIAT_OK, LARIAT_ERR_STALE_HANDLE);
+    status = lariat_reactor_group_free(kinds->of[KIND_REACTOR_GROUP]);
+    CHECK_EITHER(status, LARIAT_OK, LARIAT_ERR_STALE_HANDLE);
     pipe_close(kinds->ends);
 }
 
@@ -171,6 +213,16 @@ static inline void world_new(void) {
     good = fuzz_kinds(reactor);
     stale.of[KIND_REACTOR] = freed.of[KIND_REACTOR];
     CHECK_OK(lariat_simulation_descriptor_new(good.of[KIND_SIMULATION], &simulated_descriptor));
+}
+
+/* Where the good port is. */
+static inline lariat_address good_address(void) {
+    lariat_address address;
+    char text[64];
+    CHECK_OK(lariat_datagram_port_address(good.of[KIND_DATAGRAM_PORT], text, sizeof text, NULL));
+    CHECK_OK(lariat_address_init(&address, sizeof address));
+    CHECK_OK(lariat_address_parse(&address, text));
+    return address;
 }
 
 static inline void world_end(const char *name, int adopted) {
@@ -247,13 +299,26 @@ typedef struct call {
         lariat_link link;
         lariat_file_facts facts;
         lariat_protocol protocol;
+        lariat_datagram_protocol datagram_protocol;
         lariat_producer producer;
+        lariat_backoff backoff;
+        lariat_connection_pool_options connection_pool_options;
+        lariat_address address;
         unsigned char bytes[4096];
     } structs[16];
     void *outputs[16][16];
     lariat_part parts[4];
+    lariat_datagram datagrams[4];
+    lariat_address peer; /* of them */
     int adopted; /* or -1 */
 } call;
+
+/* Whether its structs were prepared; else it prepares one. */
+static inline int is_prepared(const export *one) {
+    for (int i = 0; i < one->count; i++)
+        if (strcmp(one->parameters[i].name, "struct_size") == 0) return 0;
+    return 1;
+}
 
 /* What an ordinary call gives. */
 static inline void call_new(call *made, const export *one) {
@@ -272,16 +337,27 @@ static inline void call_new(call *made, const export *one) {
         case ROLE_CALLBACK: given->function = each->function; break;
         case ROLE_FREE: given->function = (void (*)(void))token_free; break;
         case ROLE_DATA: break;
-        case ROLE_OWNED: given->pointer = made->owned[i] = token_new(one->name + strlen("lariat_")); break;
+        case ROLE_OWNED:
+        case ROLE_SELF: given->pointer = made->owned[i] = token_new(one->name + strlen("lariat_")); break;
         case ROLE_TEXT: given->pointer = (void *)(uintptr_t)each->text; break;
         case ROLE_BYTES: given->pointer = &made->structs[i]; break;
         case ROLE_PARTS:
             made->parts[0] = (lariat_part){(const uint8_t *)"part", 4};
             given->pointer = made->parts;
             break;
+        case ROLE_DATAGRAMS:
+            made->peer = good_address();
+            made->datagrams[0] = (lariat_datagram){.data = (const uint8_t *)"datagram", .len = 8, .peer = &made->peer};
+            given->pointer = made->datagrams;
+            break;
         case ROLE_OUTPUT: given->pointer = made->outputs[i]; break;
         case ROLE_OPTIONS:
             made->structs[i].options = fuzz_options();
+            if (one->flags & MAKES_GROUP) made->structs[i].options.clock = LARIAT_CLOCK_REAL;
+            if (is_prepared(one)) {
+                made->structs[i].options.log_user_data = made->owned[i] = token_new("options");
+                made->structs[i].options.free_log_user_data = token_free;
+            }
             given->pointer = &made->structs[i];
             break;
         case ROLE_STATS:
@@ -305,11 +381,32 @@ static inline void call_new(call *made, const export *one) {
             made->structs[i].protocol.free_self = token_free;
             given->pointer = &made->structs[i];
             break;
+        case ROLE_DATAGRAM_PROTOCOL:
+            made->structs[i].datagram_protocol = quiet_datagram_protocol();
+            made->structs[i].datagram_protocol.free_self = token_free;
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_ADDRESS:
+        case ROLE_ADDRESS_WRITTEN:
+            made->structs[i].address = good_address();
+            given->pointer = &made->structs[i];
+            break;
         case ROLE_PRODUCER:
             CHECK_OK(lariat_producer_init(&made->structs[i].producer, sizeof(lariat_producer)));
             given->pointer = &made->structs[i];
             break;
-        case ROLE_ADOPTED: given->integer = made->adopted = dup(good.ends[1]); break;
+        case ROLE_BACKOFF:
+            CHECK_OK(lariat_backoff_init(&made->structs[i].backoff, sizeof(lariat_backoff)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_CONNECTION_POOL_OPTIONS:
+            CHECK_OK(lariat_connection_pool_options_init(&made->structs[i].connection_pool_options, sizeof(lariat_connection_pool_options)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_ADOPTED:
+            made->adopted = each->kind == KIND_DATAGRAM_PORT ? socket(AF_INET, SOCK_DGRAM, 0) : dup(good.ends[1]);
+            given->integer = made->adopted;
+            break;
         case ROLE_DESCRIPTOR: given->integer = each->kind == KIND_SIMULATION ? simulated_descriptor : good.ends[1]; break;
         }
     }
@@ -341,6 +438,7 @@ static inline void call_make(const export *one, call *made, want expected, const
     }
     if (result.made && one->flags & MAKES_REACTOR) CHECK_OK(lariat_reactor_free(result.made));
     if (result.made && one->flags & MAKES_SIMULATION) CHECK_OK(lariat_simulation_free(result.made));
+    if (result.made && one->flags & MAKES_GROUP) CHECK_OK(lariat_reactor_group_free(result.made));
 }
 
 /* ---- bad handles --------------------------------------------------------------------------------------------------------------------------- */
@@ -433,19 +531,233 @@ static inline void call_without_callback(const export *one, int at) {
     world_end(one->name, made.adopted);
 }
 
-/* Of what must be given, and is no handle. */
-static inline void call_without(const export *one, int at) {
+/* Of a protocol that cannot be read nobody knows how self is freed, and of options not what is in them. */
+static inline void free_unread(const export *one, int at, call *made) {
+    enum role role = one->parameters[at].role;
+    if (role == ROLE_OPTIONS && made->owned[at]) token_free(made->owned[at]);
+    if (role != ROLE_PROTOCOL && role != ROLE_DATAGRAM_PROTOCOL) return;
+    for (int i = 0; i < one->count; i++)
+        if (one->parameters[i].role == ROLE_SELF) token_free(made->owned[i]);
+}
+
+/* Of what is no handle. */
+static inline void call_without(const export *one, int at, int32_t status) {
     static call made;
     char words[160];
     world_new();
     call_new(&made, one);
     made.values[at].pointer = NULL;
-    /* Without its protocol nobody knows how self is freed. */
-    for (int i = 0; one->parameters[at].role == ROLE_PROTOCOL && i < one->count; i++)
-        if (made.owned[i]) token_free(made.owned[i]);
+    free_unread(one, at, &made);
     snprintf(words, sizeof words, "NULL for %s", one->parameters[at].name);
+    call_make(one, &made, exactly(status), words);
+    world_end(one->name, made.adopted);
+}
+
+/* ---- text and structs ----------------------------------------------------------------------------------------------------------------------- */
+
+static inline void bad_texts(const export *one, int at) {
+    static call made;
+    static char lengthy[5000];
+    memset(lengthy, 'x', sizeof lengthy - 1);
+    const char *const texts[] = {"", "\xff", "://", lengthy};
+    call_without(one, at, WANT_ANYTHING);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        world_new();
+        call_new(&made, one);
+        made.values[at].pointer = (void *)(uintptr_t)texts[i];
+        call_make(one, &made, exactly(WANT_ANYTHING), "odd text");
+        world_end(one->name, made.adopted);
+    }
+}
+
+static inline void bad_struct_sizes(const export *one, int at) {
+    static call made;
+    const uint32_t sizes[] = {0, 7, 4097, UINT32_MAX};
+    char words[160];
+    if (!is_prepared(one)) return;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        world_new();
+        call_new(&made, one);
+        memcpy(&made.structs[at], &sizes[i], sizeof sizes[i]);
+        free_unread(one, at, &made);
+        snprintf(words, sizeof words, "a struct_size of %" PRIu32 " in %s", sizes[i], one->parameters[at].name);
+        call_make(one, &made, exactly(LARIAT_ERR_INVALID_ARGUMENT), words);
+        world_end(one->name, made.adopted);
+    }
+}
+
+/* Of a later version, which sets what this one does not know. */
+static inline void bad_struct_tail(const export *one, int at) {
+    static call made;
+    char words[160];
+    uint32_t size;
+    if (!is_prepared(one)) return;
+    world_new();
+    call_new(&made, one);
+    memcpy(&size, &made.structs[at], sizeof size);
+    made.structs[at].bytes[size + 7] = 1;
+    size += 8;
+    memcpy(&made.structs[at], &size, sizeof size);
+    snprintf(words, sizeof words, "more than is known in %s", one->parameters[at].name);
     call_make(one, &made, exactly(LARIAT_ERR_INVALID_ARGUMENT), words);
     world_end(one->name, made.adopted);
+}
+
+/* A field of a struct, and what it cannot be. */
+typedef struct bad_field {
+    enum role role;
+    const char *name;
+    size_t offset, size;
+    value given;
+} bad_field;
+
+#define BAD_FIELD(role, type, field, ...) {role, #field, offsetof(type, field), sizeof(((type *)0)->field), __VA_ARGS__}
+#define BAD_REAL(role, type, field, number) BAD_FIELD(role, type, field, {.real = number})
+#define BAD_CHOICE(role, type, field) \
+    BAD_FIELD(role, type, field, {.integer = -1}), BAD_FIELD(role, type, field, {.integer = 2}), \
+        BAD_FIELD(role, type, field, {.integer = INT32_MIN})
+#define BAD_TIME(role, type, field) \
+    BAD_REAL(role, type, field, NAN), BAD_REAL(role, type, field, -1), BAD_REAL(role, type, field, -INFINITY)
+#define BAD_UP_TO(role, type, field, most) BAD_TIME(role, type, field), BAD_REAL(role, type, field, most), BAD_REAL(role, type, field, INFINITY)
+
+static const bad_field bad_fields[] = {
+    BAD_CHOICE(ROLE_OPTIONS, lariat_reactor_options, driver),
+    BAD_CHOICE(ROLE_OPTIONS, lariat_reactor_options, clock),
+    BAD_TIME(ROLE_OPTIONS, lariat_reactor_options, thread_idle_seconds),
+    BAD_TIME(ROLE_OPTIONS, lariat_reactor_options, shutdown_seconds),
+    BAD_TIME(ROLE_OPTIONS, lariat_reactor_options, slow_callback_seconds),
+    BAD_TIME(ROLE_OPTIONS, lariat_reactor_options, spin_seconds),
+    BAD_CHOICE(ROLE_LINK, lariat_link, partitioned),
+    BAD_UP_TO(ROLE_LINK, lariat_link, latency, 1.1e9),
+    BAD_UP_TO(ROLE_LINK, lariat_link, jitter, 1.1e9),
+    BAD_UP_TO(ROLE_LINK, lariat_link, bandwidth, 1.1e12),
+    BAD_UP_TO(ROLE_LINK, lariat_link, loss, 1.1),
+    BAD_UP_TO(ROLE_LINK, lariat_link, duplication, 1.1),
+    BAD_UP_TO(ROLE_LINK, lariat_link, reordering, 1.1),
+    BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, initial_seconds, 1.1e9),
+    BAD_REAL(ROLE_BACKOFF, lariat_backoff, initial_seconds, 61), /* above max_seconds */
+    BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, factor, 1.1e6),
+    BAD_REAL(ROLE_BACKOFF, lariat_backoff, factor, 0.9),
+    BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, max_seconds, 1.1e9),
+    BAD_REAL(ROLE_BACKOFF, lariat_backoff, max_seconds, 0.9), /* below initial_seconds */
+    BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, jitter, 1.1),
+    BAD_TIME(ROLE_CONNECTION_POOL_OPTIONS, lariat_connection_pool_options, idle_seconds),
+};
+
+static inline void bad_struct_fields(const export *one, int at) {
+    static call made;
+    char words[160];
+    if (!is_prepared(one)) return;
+    for (size_t i = 0; i < sizeof bad_fields / sizeof *bad_fields; i++) {
+        const bad_field *bad = &bad_fields[i];
+        if (bad->role != one->parameters[at].role) continue;
+        int32_t integer = (int32_t)bad->given.integer;
+        world_new();
+        call_new(&made, one);
+        memcpy(made.structs[at].bytes + bad->offset, bad->size == sizeof integer ? (const void *)&integer : &bad->given, bad->size);
+        snprintf(words, sizeof words, "%s.%s = %#" PRIx64 " (as bits)", one->parameters[at].name, bad->name, bad->given.natural);
+        call_make(one, &made, exactly(LARIAT_ERR_INVALID_ARGUMENT), words);
+        world_end(one->name, made.adopted);
+    }
+}
+
+enum { BAD_ADDRESSES = 8 };
+
+/* One of those that are no address at all. */
+static inline lariat_address bad_address(int number) {
+    lariat_address address = good_address();
+    switch (number) {
+    case 0: address.family = 0; break;
+    case 1: address.family = INT32_MIN; break;
+    case 2: address.family = INT32_MAX; break;
+    case 3: address.family = 2; break;
+    case 4: address.family = LARIAT_ADDRESS_UNIX, address.path_length = sizeof address.path + 1; break;
+    case 5: address.family = LARIAT_ADDRESS_UNIX, address.path_length = UINT16_MAX; break;
+    case 6:
+        address.family = LARIAT_ADDRESS_UNIX;
+        address.path_length = 3;
+        memcpy(address.path, "x\0y", 3);
+        break;
+    default: address.struct_size = 0;
+    }
+    return address;
+}
+
+enum { ODD_ADDRESSES = 8 };
+
+/* One of those that are addresses, but perhaps not for this. */
+static inline lariat_address odd_address(int number) {
+    lariat_address address = good_address();
+    switch (number) {
+    case 0: address.port = 0; break;
+    case 1: memset(address.host, 0xff, sizeof address.host); break;
+    case 2: memset(address.host, 0, sizeof address.host); break;
+    case 3: address.scope_id = UINT32_MAX, address.path_length = UINT16_MAX; break;
+    case 4: address.family = LARIAT_ADDRESS_IPV6; break;
+    case 5: address.family = LARIAT_ADDRESS_IPV6, address.scope_id = UINT32_MAX; break;
+    case 6: address.family = LARIAT_ADDRESS_UNIX, address.path_length = 0; break;
+    default:
+        address.family = LARIAT_ADDRESS_UNIX;
+        address.path_length = sizeof address.path;
+        memset(address.path, 0xff, sizeof address.path);
+    }
+    return address;
+}
+
+/* Of the parameter, or of the first of its datagrams. */
+static inline void bad_addresses(const export *one, int at) {
+    static call made;
+    char words[160];
+    for (int number = 0; number < BAD_ADDRESSES + ODD_ADDRESSES; number++) {
+        int is_bad = number < BAD_ADDRESSES;
+        world_new();
+        call_new(&made, one);
+        lariat_address address = is_bad ? bad_address(number) : odd_address(number - BAD_ADDRESSES);
+        if (one->parameters[at].role == ROLE_DATAGRAMS) made.peer = address;
+        else made.structs[at].address = address;
+        snprintf(words, sizeof words, "wrong address %d for %s", number, one->parameters[at].name);
+        call_make(one, &made, exactly(is_bad ? LARIAT_ERR_INVALID_ARGUMENT : WANT_ANYTHING), words);
+        world_end(one->name, made.adopted);
+    }
+}
+
+/* The first of the datagrams is wrong. */
+static inline void call_with_datagram(const export *one, int at, lariat_datagram datagram, int32_t status) {
+    static call made;
+    char words[160];
+    world_new();
+    call_new(&made, one);
+    made.datagrams[0] = datagram;
+    snprintf(words, sizeof words, "a datagram of %zu bytes, in segments of %" PRIu32 ", reserved %" PRIu32 "%s%s for %s", datagram.len,
+             datagram.segment_size, datagram.reserved, datagram.data ? "" : ", without data", datagram.peer ? ", to a peer" : "",
+             one->parameters[at].name);
+    call_make(one, &made, exactly(status), words);
+    world_end(one->name, made.adopted);
+}
+
+static inline void bad_datagrams(const export *one, int at) {
+    static const uint8_t data[70000];
+    const lariat_datagram bad[] = {
+        {.data = NULL, .len = 1},
+        {.data = data, .len = SIZE_MAX},
+        {.data = data, .len = SIZE_MAX / 2 + 1},
+        {.data = data, .len = 1, .reserved = 1},
+        {.data = data, .len = 1, .reserved = UINT32_MAX},
+    };
+    const lariat_datagram odd[] = {
+        {.data = NULL, .len = 0},
+        {.data = NULL, .len = 0, .segment_size = 1},
+        {.data = data, .len = 1},
+        {.data = data, .len = 1, .segment_size = UINT32_MAX},
+        {.data = data, .len = 3, .segment_size = 2},
+        {.data = data, .len = 1000, .segment_size = 1},
+        {.data = data, .len = sizeof data},
+        {.data = data, .len = sizeof data, .segment_size = 1000},
+        {.data = data, .len = sizeof data, .segment_size = sizeof data - 1},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) call_with_datagram(one, at, bad[i], LARIAT_ERR_INVALID_ARGUMENT);
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) call_with_datagram(one, at, odd[i], WANT_ANYTHING);
+    bad_addresses(one, at);
 }
 
 static inline void call_plainly(const export *one) {
@@ -473,9 +785,31 @@ static inline void fuzz(const export *one) {
                 if (jobs) given.want = WANT_ERROR;
                 call_with_number(one, at, given);
             }
-            if (each->role == ROLE_CALLBACK) call_without_callback(one, at);
-            if (each->role == ROLE_PROTOCOL || each->role == ROLE_PRODUCER || each->role == ROLE_BYTES || each->role == ROLE_PARTS)
-                call_without(one, at);
+            switch (each->role) {
+            case ROLE_CALLBACK: call_without_callback(one, at); break;
+            case ROLE_TEXT: bad_texts(one, at); break;
+            case ROLE_OUTPUT: call_without(one, at, WANT_ANYTHING); break;
+            case ROLE_DATAGRAMS: bad_datagrams(one, at); /* fall through */
+            case ROLE_BYTES:
+            case ROLE_PARTS: call_without(one, at, LARIAT_ERR_INVALID_ARGUMENT); break;
+            case ROLE_ADDRESS: bad_addresses(one, at); /* fall through */
+            case ROLE_OPTIONS:
+            case ROLE_LINK:
+            case ROLE_PROTOCOL:
+            case ROLE_DATAGRAM_PROTOCOL:
+            case ROLE_PRODUCER:
+            case ROLE_BACKOFF:
+            case ROLE_CONNECTION_POOL_OPTIONS:
+                bad_struct_tail(one, at);
+                bad_struct_fields(one, at); /* fall through */
+            case ROLE_STATS:
+            case ROLE_EVENT:
+            case ROLE_ADDRESS_WRITTEN:
+                bad_struct_sizes(one, at);
+                call_without(one, at, each->null_want);
+                break;
+            default: break;
+            }
         }
     }
     worlds_end();

@@ -4,9 +4,10 @@
     python3 tests/abi/fuzz_handles.py include/lariat.h OUTPUT.c
 
 Each export is one case, `fuzz_<export>`: every handle parameter in turn is NULL, a random number, stale, of each other kind, of a freed
-reactor and of another thread, with callbacks and without; every number is extreme; every callback is NULL. It must survive, give the
-right error, set the last error, and free what it was given exactly once. The work is done by fuzz_handles.h; here the declarations are
-read and described. A parameter or a kind of handle that is not known here is an error: it has to be taught, not left out.
+reactor and of another thread, with callbacks and without; every number is extreme; every callback is NULL; text is missing, empty, long and
+not UTF-8; structs are missing, have a wrong size, set what no version knows, and are wrong in each of their fields. It must survive, give
+the right error, set the last error, and free what it was given exactly once. The work is done by fuzz_handles.h; here the declarations
+are read and described. A parameter or a kind of handle that is not known here is an error: it has to be taught, not left out.
 """
 
 import os
@@ -23,6 +24,8 @@ ANY_THREAD = {
     "lariat_reactor_call_from_thread_full",
     "lariat_reactor_call_from_thread_event",
     "lariat_reactor_blocking_call",
+    "lariat_reactor_group_stop",
+    "lariat_reactor_group_reactor",
 }
 # Any thread too, and OK means queued: only the reactor's thread can tell whether the Deferred is over.
 QUEUES = {
@@ -43,7 +46,7 @@ NEGATIVE = {"lariat_results_index", "lariat_failure_index"}
 CANNOT_FAIL = {"lariat_last_error", "lariat_last_error_message", "lariat_status_name", "lariat_status_message", "lariat_version",
                "lariat_version_number", "lariat_reactors_alive"}
 
-# Callbacks that say "may be NULL"; `None` for every function: whatever is answered.
+# Callbacks and structs that say "may be NULL".
 MAY_BE_NULL = {
     ("lariat_deferred_new_full", "canceller"),
     ("lariat_reactor_defer_later", "fn"),
@@ -56,6 +59,23 @@ MAY_BE_NULL = {
     ("lariat_reactor_set_resolver_full", "fn"),
     ("lariat_reactor_listen", "build_protocol"),
     ("lariat_reactor_listen_full", "build_protocol"),
+    ("lariat_reconnecting_client_new", "build_protocol"),
+    ("lariat_reconnecting_client_new_full", "build_protocol"),
+    ("lariat_reconnecting_client_new", "backoff"),
+    ("lariat_reconnecting_client_new_full", "backoff"),
+    ("lariat_reconnecting_client_new_event", "backoff"),
+    ("lariat_reconnecting_client_set_attempt_failed", "fn"),
+    ("lariat_reconnecting_client_set_attempt_failed_full", "fn"),
+    ("lariat_connection_pool_new", "build_protocol"),
+    ("lariat_connection_pool_new_full", "build_protocol"),
+    ("lariat_connection_pool_new", "options"),
+    ("lariat_connection_pool_new_full", "options"),
+    ("lariat_connection_pool_new_event", "options"),
+    ("lariat_reactor_group_new", "options"),
+    ("lariat_reactor_group_listen", "build_protocol"),
+    ("lariat_reactor_group_listen_full", "build_protocol"),
+    ("lariat_reactor_group_start", "setup"),
+    ("lariat_reactor_group_start_full", "setup"),
 }
 # The same, where the answer may be about something else: what is adopted here is no listener.
 NULL_NOT_SAID = {("lariat_deferred_new_with_canceller", "canceller"), ("lariat_reactor_adopt_listener", "build_protocol"),
@@ -75,12 +95,18 @@ CALLBACKS = {
     "lariat_blocking_fn": "quiet_blocking",
     "lariat_resolver_fn": "quiet_resolver",
     "lariat_build_protocol_fn": "quiet_build",
+    "lariat_attempt_failed_fn": "quiet_attempt",
+    "lariat_group_setup_fn": "quiet_setup",
 }
-STRUCTS = {"lariat_file_facts": "FACTS", "lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK",
-           "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER"}
+STRUCTS = {"lariat_file_facts": "FACTS", "lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT",
+           "lariat_link": "LINK", "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER", "lariat_datagram_protocol": "DATAGRAM_PROTOCOL",
+           "lariat_backoff": "BACKOFF", "lariat_connection_pool_options": "CONNECTION_POOL_OPTIONS"}
 # What is given for text, where it is not just any; by function, or by the parameter's name.
-TEXTS = {"lariat_reactor_connect": "tcp://127.0.0.1:1", "lariat_reactor_connect_event": "tcp://127.0.0.1:1", "endpoint": "tcp://127.0.0.1:0",
-         **{name: "/nonexistent/lariat" for name in ("path", "from", "to", "target", "directory")}}
+CONNECTS = ("lariat_reactor_connect", "lariat_reconnecting_client_new", "lariat_connection_pool_new")
+TEXTS = {**{name + way: "tcp://127.0.0.1:1" for name in CONNECTS for way in ("", "_full", "_event")}, "endpoint": "tcp://127.0.0.1:0",
+         "lariat_reactor_listen_datagram": "udp://127.0.0.1:0", "lariat_reactor_listen_datagram_event": "udp://127.0.0.1:0",
+         "lariat_datagram_port_connect": "udp://127.0.0.1:9", "lariat_address_parse": "127.0.0.1:9", "interface": "127.0.0.1",
+         "group": "239.1.2.3", **{name: "/nonexistent/lariat" for name in ("path", "from", "to", "target", "directory")}}
 
 BAD = "LARIAT_ERR_INVALID_ARGUMENT"
 ANY = "WANT_ANYTHING"
@@ -90,14 +116,20 @@ ORDINARY = {
     "seconds": "1.0", "interval_seconds": "1.0", "max_wait_seconds": "0.0", "budget_seconds": "0.0", "phase": "LARIAT_TRIGGER_BEFORE",
     "event": "LARIAT_TRIGGER_SHUTDOWN", "interest": "LARIAT_READABLE", "readiness": "LARIAT_READABLE", "code": "7", "count": "1",
     "capacity": "4", "max_size": "-1", "max_backlog": "-1", "tokens": "1", "size": "2", "header_abi_version": "LARIAT_ABI_VERSION",
-    "family": "4", "port": "80", "room": "16",
+    "family": "4", "port": "80", "room": "64",
     "len": "1", "on": "1", "idle": "1.0", "read_rate": "1000.0", "write_rate": "1000.0",
+    "delimiter_len": "2", "max_length": "1000", "prefix_bits": "16", "hops": "1", "receive": "65536", "send": "65536", "bytes": "1000",
+    "reactors": "1",
 }
 WAITS = {"max_wait_seconds", "budget_seconds"}
 WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
 RATES = {"read_rate", "write_rate"}
-ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value",
-                "whence", "access", "follow", "parents", "data_only", "mode"}
+ENUMERATIONS = {"phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value", "hops",
+                "prefix_bits", "sharing", "reactors", "whence", "access", "follow", "parents", "data_only", "mode"}
+SIZES = {"receive", "send"}  # of a port; those of a connection cannot be negative
+BEYOND = {"on": ("2",), "sharing": ("3",), "reactors": ("1025",), "port": ("65536",), "value": ("256",), "hops": ("256",), "prefix_bits": ("7", "24", "64"),
+          "receive": ("INT32_MAX + INT64_C(1)",), "send": ("INT32_MAX + INT64_C(1)",), "delimiter_len": ("256",)}  # refused too
+LENGTHS = {"len", "delimiter_len"}
 ELEMENTS = {"count", "capacity"}
 
 
@@ -119,9 +151,9 @@ def reals(function, name):
     yield from ((each, longest) for each in ("INFINITY", "DBL_MAX", "1000000000.5"))
 
 
-def lengths():
+def lengths(name):
     """Of bytes, for which C alone can vouch: no memory is longer than this."""
-    yield from ((each, BAD) for each in ("SIZE_MAX", "SIZE_MAX / 2 + 1"))
+    yield from ((each, BAD) for each in ("SIZE_MAX", "SIZE_MAX / 2 + 1", *BEYOND.get(name, ())))
     yield ("0", ANY)
 
 
@@ -136,13 +168,15 @@ def integers(function, name, kind):
         yield from ((each, BAD) for each in ("SIZE_MAX", "SIZE_MAX / 2", "SIZE_MAX / 8 + 1"))
         yield ("0", ANY)
     else:
-        wild = BAD if name in ENUMERATIONS else ANY
+        wild = BAD if name in ENUMERATIONS or name in SIZES and kind == "int64_t" else ANY
         limits = {"int32_t": ("INT32_MIN", "INT32_MAX"), "lariat_status": ("INT32_MIN", "INT32_MAX"), "uint32_t": ("UINT32_MAX",),
                   "int64_t": ("INT64_MIN", "INT64_MAX"), "uint64_t": ("UINT64_MAX",), "size_t": ("SIZE_MAX", "SIZE_MAX / 2")}
         yield from ((each, wild) for each in limits[kind])
         yield from ((each, "WANT_ERROR" if name == "code" and each == "0" else ANY) for each in ("0", "1"))
         if not kind.startswith("u") and kind != "size_t":
             yield ("-1", wild)
+        if name not in SIZES or kind == "int64_t":
+            yield from ((each, BAD) for each in BEYOND.get(name, ()))
 
 
 def fail(message):
@@ -205,7 +239,7 @@ class Writer:
             ordinary = ORDINARY.get(name, "0")
         of_bytes = kind == "size_t" and before in ("const uint8_t*", "char*")
         rows = [(ordinary, ANY)]
-        rows += reals(function, name) if kind == "double" else lengths() if of_bytes else integers(function, name, kind)
+        rows += reals(function, name) if kind == "double" else lengths(name) if of_bytes else integers(function, name, kind)
         self.lines.append(f"static const number {label}[] = {{")
         self.lines += [f"    {{{{.{field} = {value}}}, {want}}}," for value, want in rows]
         self.lines.append("};")
@@ -222,35 +256,41 @@ class Writer:
         after = parameters[at + 1][1] if at + 1 < len(parameters) else ""
         before = parameters[at - 1][0] if at else ""
         value = f"v[{at}].pointer"
+        null_want = ANY if (function, name) in NULL_NOT_SAID else "LARIAT_OK" if (function, name) in MAY_BE_NULL else BAD
         if handle and handle[1] in self.opaque:
             return f"ROLE_HANDLE, .kind = {self.kind_of(handle[1], where)}", value
         if handle and handle[1] in STRUCTS:
-            return f"ROLE_{STRUCTS[handle[1]]}", value
+            return f"ROLE_{STRUCTS[handle[1]]}, .null_want = {null_want}", value
+        if handle and handle[1] == "lariat_address":
+            return f"ROLE_ADDRESS{'' if kind != plain else '_WRITTEN'}, .null_want = {null_want}", value
         array = re.fullmatch(r"(lariat_\w+)\*const \*", plain)
         if array and after == "count":
             return f"ROLE_HANDLES, .kind = {self.kind_of(array[1], where)}", value
         if kind == "const char*":
             return f"ROLE_TEXT, .text = \"{TEXTS.get(function, TEXTS.get(name, 'text'))}\"", value
-        if kind == "const uint8_t*" and after == "len":
+        if kind == "const uint8_t*" and after in LENGTHS:
             return "ROLE_BYTES", value
         if kind == "const lariat_part*" and after == "count":
             return "ROLE_PARTS", value
+        if kind == "const lariat_datagram*" and after == "count":
+            return "ROLE_DATAGRAMS", value
         if kind == "void*":
-            by_protocol = name == "self" and ("const lariat_protocol*", "protocol") in parameters
-            owned = by_protocol or any(other == "free_" + name for _, other in parameters)
+            if name == "self" and any(other == "protocol" for _, other in parameters):
+                return "ROLE_SELF", value
+            owned = any(other == "free_" + name for _, other in parameters)
             return ("ROLE_OWNED" if owned else "ROLE_DATA"), value
         if kind == "lariat_free_fn":
             return "ROLE_FREE", f"(lariat_free_fn)v[{at}].function"
         if kind in CALLBACKS:
-            want = ANY if (function, name) in NULL_NOT_SAID else "LARIAT_OK" if (function, name) in MAY_BE_NULL else BAD
-            return (f"ROLE_CALLBACK, .null_want = {want}, .function = (void (*)(void)){CALLBACKS[kind]}", f"({kind})v[{at}].function")
+            return (f"ROLE_CALLBACK, .null_want = {null_want}, .function = (void (*)(void)){CALLBACKS[kind]}", f"({kind})v[{at}].function")
         if kind == "lariat_socket":
             label = f"descriptors_{function}"
             self.lines.append(f"static const number {label}[] = {{")
             for each in ("-1", "INT32_MIN", "INT32_MAX", "1000000"):
                 self.lines.append(f"    {{{{.integer = {each}}}, WANT_ERROR}},")
             self.lines.append("};")
-            of = "KIND_SIMULATION" if function.startswith("lariat_simulation_") else "KIND_REACTOR"
+            of = ("KIND_SIMULATION" if function.startswith("lariat_simulation_") else "KIND_DATAGRAM_PORT" if "_datagram" in function
+                  else "KIND_TRANSPORT")
             role = "ROLE_ADOPTED" if "_adopt_" in function else "ROLE_DESCRIPTOR"
             return f"{role}, .kind = {of}, .numbers = {label}, .count = 4", f"(lariat_socket)v[{at}].integer"
         if re.fullmatch(r"(const )?(lariat_\w+|void|char|size_t|double|u?int\d+_t)\*+", kind):
@@ -279,7 +319,8 @@ class Writer:
         kind = "text" if answer == "const char*" and function not in NULL_TEXT else "pointer" if "*" in answer else "real" if answer == "double" else "number"
         flags = [name for name, functions in (("ANY_THREAD", ANY_THREAD | QUEUES), ("QUEUES", QUEUES), ("BAD_ONLY", BAD_ONLY),
                                               ("LENIENT", LENIENT)) if function in functions]
-        flags += [name for name, type_ in (("MAKES_REACTOR", "lariat_reactor*"), ("MAKES_SIMULATION", "lariat_simulation*")) if answer == type_]
+        flags += [name for name, type_ in (("MAKES_REACTOR", "lariat_reactor*"), ("MAKES_SIMULATION", "lariat_simulation*"),
+                                           ("MAKES_GROUP", "lariat_reactor_group*")) if answer == type_]
         self.lines += [f"static outcome invoke_{function}(const value *v) {{", "    (void)v;",
                        f"    return outcome_of_{kind}({'(int64_t)' if kind == 'number' else ''}{call});", "}"]
         self.lines.append(f"static const parameter parameters_{function}[] = {{")

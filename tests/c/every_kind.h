@@ -26,6 +26,10 @@ enum kind {
     KIND_SIMULATION,
     KIND_LISTENER,
     KIND_TRANSPORT,
+    KIND_DATAGRAM_PORT,
+    KIND_RECONNECTING_CLIENT,
+    KIND_CONNECTION_POOL,
+    KIND_REACTOR_GROUP,
     KIND_FILE,
     KIND_DIRECTORY,
     KIND_BYTES,
@@ -37,8 +41,12 @@ enum kind {
 static const char *const kind_names[KINDS] = {
     "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "addresses", "lock", "semaphore", "queue",
     "looping call", "cooperator", "cooperative task", "scope", "simulation", "listener", "transport",
+    "datagram port", "reconnecting client", "connection pool", "reactor group",
     "file", "directory", "bytes", "directory entries", "file info",
 };
+
+/* Of no reactor, and not ended with one. */
+static inline int is_apart(enum kind kind) { return kind == KIND_SIMULATION || kind == KIND_REACTOR_GROUP; }
 
 /* ---- callbacks that do nothing ------------------------------------------------------------------------------------------- */
 
@@ -110,6 +118,12 @@ static inline void *quiet_job(lariat_job *job, void *user_data) {
 static inline lariat_protocol quiet_protocol(void) {
     lariat_protocol protocol;
     CHECK_OK(lariat_protocol_init(&protocol, sizeof protocol));
+    return protocol;
+}
+
+static inline lariat_datagram_protocol quiet_datagram_protocol(void) {
+    lariat_datagram_protocol protocol;
+    CHECK_OK(lariat_datagram_protocol_init(&protocol, sizeof protocol));
     return protocol;
 }
 
@@ -235,6 +249,10 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_SIMULATION: failed = isnan(lariat_simulation_seconds(handle)); break;
     case KIND_LISTENER: answer = lariat_listener_port(handle); break;
     case KIND_TRANSPORT: answer = lariat_transport_buffered(handle); break;
+    case KIND_DATAGRAM_PORT: answer = lariat_datagram_port_buffered(handle); break;
+    case KIND_RECONNECTING_CLIENT: answer = lariat_reconnecting_client_failures(handle); break;
+    case KIND_CONNECTION_POOL: answer = lariat_connection_pool_idle(handle); break;
+    case KIND_REACTOR_GROUP: answer = lariat_reactor_group_size(handle); break;
     case KIND_FILE: failed = lariat_file_path(handle) == NULL; break;
     case KIND_DIRECTORY: failed = lariat_directory_path(handle) == NULL; break;
     case KIND_BYTES: failed = lariat_bytes_data(handle) == NULL; break;
@@ -324,8 +342,13 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every.of[KIND_COOPERATIVE_TASK] = lariat_cooperator_cooperate(every.of[KIND_COOPERATOR], quiet_step, NULL);
     every.of[KIND_SCOPE] = lariat_scope_new(reactor);
     every.of[KIND_SIMULATION] = lariat_simulation_new(1);
-#ifndef _WIN32
     lariat_protocol protocol = quiet_protocol();
+    const char *nobody = "tcp://127.0.0.1:1";
+    every.of[KIND_RECONNECTING_CLIENT] = lariat_reconnecting_client_new(reactor, nobody, &protocol, NULL, NULL, NULL);
+    every.of[KIND_CONNECTION_POOL] = lariat_connection_pool_new(reactor, nobody, &protocol, NULL, NULL, NULL);
+    every.of[KIND_REACTOR_GROUP] = lariat_reactor_group_new(1, NULL);
+#ifndef _WIN32
+    lariat_datagram_protocol datagrams = quiet_datagram_protocol();
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, every.ends), 0);
     for (int i = 0; i < 2; i++) {
         CHECK_INT(fcntl(every.ends[i], F_SETFD, FD_CLOEXEC), 0);
@@ -334,10 +357,21 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every.of[KIND_WATCHER] = lariat_reactor_watch(reactor, every.ends[0], LARIAT_READABLE, quiet_ready, NULL);
     every.of[KIND_LISTENER] = lariat_reactor_listen(reactor, "tcp://127.0.0.1:0", &protocol, NULL, NULL);
     every.of[KIND_TRANSPORT] = lariat_reactor_adopt_stream(reactor, dup(every.ends[1]), &protocol, NULL);
+    every.of[KIND_DATAGRAM_PORT] = lariat_reactor_listen_datagram(reactor, "udp://127.0.0.1:0", &datagrams, NULL);
 #endif
     for (int kind = 0; kind < KINDS; kind++)
         if (!every.of[kind] && every.ends[0] != -1) test_fail(__FILE__, __LINE__, "no %s: %s", kind_names[kind], lariat_last_error_message());
     return every;
+}
+
+/* Ends what is of no reactor, and the descriptors: for when the reactor is freed with all that is in it. */
+static inline void every_kind_end_apart(const every_kind *every) {
+    CHECK_OK(lariat_simulation_free(every->of[KIND_SIMULATION]));
+    CHECK_OK(lariat_reactor_group_free(every->of[KIND_REACTOR_GROUP]));
+#ifndef _WIN32
+    int ends[2] = {every->ends[0], every->ends[1]};
+    pipe_close(ends);
+#endif
 }
 
 /* Ends each but the reactor; afterwards the handles are stale, and the reactor has nothing alive. */
@@ -356,10 +390,12 @@ static inline void every_kind_end(const every_kind *every) {
     CHECK_OK(lariat_cooperative_task_stop(every->of[KIND_COOPERATIVE_TASK]));
     CHECK_OK(lariat_cooperator_free(every->of[KIND_COOPERATOR]));
     CHECK_OK(lariat_scope_free(every->of[KIND_SCOPE]));
-    CHECK_OK(lariat_simulation_free(every->of[KIND_SIMULATION]));
+    CHECK_OK(lariat_reconnecting_client_free(every->of[KIND_RECONNECTING_CLIENT]));
+    CHECK_OK(lariat_connection_pool_free(every->of[KIND_CONNECTION_POOL]));
     if (every->of[KIND_WATCHER]) CHECK_OK(lariat_watcher_stop(every->of[KIND_WATCHER]));
     if (every->of[KIND_LISTENER]) CHECK_OK(lariat_deferred_release(lariat_listener_stop(every->of[KIND_LISTENER])));
     if (every->of[KIND_TRANSPORT]) CHECK_OK(lariat_transport_abort_connection(every->of[KIND_TRANSPORT]));
+    if (every->of[KIND_DATAGRAM_PORT]) CHECK_OK(lariat_deferred_release(lariat_datagram_port_stop(every->of[KIND_DATAGRAM_PORT])));
     turn(every->of[KIND_REACTOR]);
 #ifndef _WIN32
     CHECK_OK(lariat_bytes_free(every->of[KIND_BYTES]));
@@ -371,8 +407,7 @@ static inline void every_kind_end(const every_kind *every) {
         turn(every->of[KIND_REACTOR]);
         sched_yield();
     }
-    int ends[2] = {every->ends[0], every->ends[1]};
-    pipe_close(ends);
 #endif
+    every_kind_end_apart(every);
 }
 #endif

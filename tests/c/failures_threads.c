@@ -52,6 +52,10 @@ static void *call_plainly(void *argument) {
     CHECK_STATUS(lariat_watcher_stop(every->of[KIND_WATCHER]), want);
     CHECK_STATUS(lariat_simulation_run(every->of[KIND_SIMULATION], 1), want);
     CHECK_STATUS(lariat_simulation_free(every->of[KIND_SIMULATION]), want);
+    CHECK_NULL(lariat_connection_pool_acquire(every->of[KIND_CONNECTION_POOL]), want);
+    CHECK_STATUS(lariat_reconnecting_client_start(every->of[KIND_RECONNECTING_CLIENT]), want);
+    CHECK_STATUS(lariat_reactor_group_start(every->of[KIND_REACTOR_GROUP], NULL, NULL), want);
+    CHECK_STATUS(lariat_reactor_group_free(every->of[KIND_REACTOR_GROUP]), want);
     token *data[3] = {token_new("soon"), token_new("value"), token_new("callback")};
     CHECK_STATUS(lariat_reactor_call_soon_full(reactor, quiet_call, data[0], token_free), want);
     CHECK_STATUS(lariat_deferred_callback_full(deferred, data[1], token_free), want);

@@ -292,7 +292,9 @@ static inline void test_nothing_alive(const char *file, int line, lariat_reactor
         {"cooperators", stats.cooperators}, {"cooperative_tasks", stats.cooperative_tasks}, {"scopes", stats.scopes},
         {"jobs", stats.jobs}, {"events", stats.events}, {"look_ups", stats.look_ups}, {"addresses", stats.addresses},
         {"transports", stats.transports}, {"listeners", stats.listeners}, {"datagram_ports", stats.datagram_ports},
-        {"files", stats.files}, {"directories", stats.directories}, {"file_values", stats.file_values}, {"callbacks_running", stats.callbacks_running},
+        {"reconnecting_clients", stats.reconnecting_clients}, {"connection_pools", stats.connection_pools},
+        {"files", stats.files}, {"directories", stats.directories}, {"file_values", stats.file_values},
+        {"callbacks_running", stats.callbacks_running},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i].alive) test_fail(file, line, "left alive: %llu %s", (unsigned long long)kinds[i].alive, kinds[i].kind);

@@ -131,6 +131,42 @@ TEST(s25_a_push_producer_is_paused_and_resumed_until_it_is_done) {
     }
 }
 
+typedef struct starter {
+    wire *one;
+    maker *push;
+} starter;
+
+static void start_inside(void *user_data) {
+    starter *start = user_data;
+    maker_start(start->one->own.transport, start->push);
+}
+
+/* However much the system takes: as much as may wait goes out at once, and as much waits. The others' turn comes then. */
+TEST(s25_a_push_producer_is_paused_before_the_system_is_full) {
+    each_way(way) for (int inside = 0; inside < 2; inside++) {
+        lariat_reactor *reactor = real_reactor();
+        wire one = {0};
+        bytes all = {0};
+        maker push = {.wanted = many(3 * MEGABYTE), .piece = 16 * KILOBYTE, .streaming = 1, .unregisters = 1, .high = 64 * KILOBYTE};
+        starter start = {&one, &push};
+        wire_open(&one, reactor, way, PLAIN);
+        CHECK_OK(lariat_transport_set_buffer_sizes(one.own.transport, 0, 4 * MEGABYTE));
+        if (inside) CHECK_OK(lariat_reactor_call_soon(reactor, start_inside, &start));
+        else maker_start(one.own.transport, &push);
+        until(reactor, push.pauses >= 1);
+        /* One turn more may have gone on from there. */
+        CHECK(push.made <= 4 * (push.high + push.piece));
+        until(reactor, (raw_read(one.peer, &all), all.length == push.wanted));
+        CHECK_PATTERN(all.data, all.length, 9);
+        CHECK(push.pauses >= (int)(push.wanted / (2 * (push.high + push.piece))));
+        CHECK_OK(lariat_transport_lose_connection(one.own.transport));
+        wire_close(&one, LARIAT_CONNECTION_DONE);
+        CHECK_INT(push.stops, 0);
+        bytes_free(&all);
+        reactor_done(reactor);
+    }
+}
+
 static void note_pause(lariat_transport *transport, void *user_data) {
     note("pause:%d", (int)lariat_transport_buffered(transport));
     (void)user_data;

@@ -156,7 +156,7 @@ static void refuses_work(const every_kind *every) {
     lariat_reactor *reactor = every->of[KIND_REACTOR];
     const lariat_status want = LARIAT_ERR_PANIC;
     for (int kind = 0; kind < KINDS; kind++)
-        if (kind != KIND_SIMULATION) CHECK_STATUS(look_at(kind, every->of[kind]), want);
+        if (!is_apart(kind)) CHECK_STATUS(look_at(kind, every->of[kind]), want);
     token *soon = token_new("soon"), *later = token_new("later"), *posted = token_new("posted"), *value = token_new("value");
     CHECK_STATUS(lariat_reactor_call_soon_full(reactor, quiet_call, soon, token_free), want);
     CHECK_FREED(soon);
@@ -181,8 +181,7 @@ static void panicked_done(every_kind *every) {
     CHECK_OK(lariat_reactor_free(every->of[KIND_REACTOR]));
     CHECK_STATUS(lariat_reactor_free(every->of[KIND_REACTOR]), LARIAT_ERR_STALE_HANDLE);
     CHECK_STATUS(lariat_deferred_called(every->of[KIND_DEFERRED]), LARIAT_ERR_STALE_HANDLE);
-    CHECK_OK(lariat_simulation_free(every->of[KIND_SIMULATION]));
-    pipe_close(every->ends);
+    every_kind_end_apart(every);
 }
 
 TEST(f15_a_panic_in_a_call) {

@@ -36,20 +36,28 @@ def run_suite(report, options, plain, testing, only_threads=False):
         sources = [path for path in suite if path.name.startswith("testing_") == is_testing]
         if is_testing and not sources:
             continue
-        variant = variant()
-        found = []
-        programs = build.compile_all(variant, sources, options.jobs, report, "C")
-        for source, program in sorted(programs.items()):
-            if source.name.startswith("plugin_"):
-                continue
-            try:
-                found += cases.listed(variant, source, program, options.limit)
-            except build.Failed as failure:
-                report.failed("C", failure.what, failure.output)
-        found = [case for case in found if options.filter in case.name]
-        if only_threads:
-            found = [case for case in found if "thread" in case.name]
-        cases.run_all(variant, found, options.jobs, report)
+        run_programs(report, options, variant(), sources, only_threads)
+
+
+def run_programs(report, options, variant, sources, only_threads=False):
+    """Every case of these files, compiled for the variant."""
+    check_programs(report, options, variant, build.compile_all(variant, sources, options.jobs, report, "C"), only_threads)
+
+
+def check_programs(report, options, variant, programs, only_threads=False):
+    """Every case of these programs."""
+    found = []
+    for source, program in sorted(programs.items()):
+        if source.name.startswith("plugin_"):
+            continue
+        try:
+            found += cases.listed(variant, source, program, options.limit)
+        except build.Failed as failure:
+            report.failed("C", failure.what, failure.output)
+    found = [case for case in found if options.filter in case.name]
+    if only_threads:
+        found = [case for case in found if "thread" in case.name]
+    cases.run_all(variant, found, options.jobs, report)
 
 
 def plain(report, options):

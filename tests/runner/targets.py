@@ -1,4 +1,5 @@
-"""Other targets, from Linux: the library compiled for each, and the portable examples run where an emulator is."""
+"""Other targets, from Linux: the library compiled for each without warnings; where an emulator is, what is portable of the examples and
+the cases is run."""
 
 import re
 import shutil
@@ -34,13 +35,18 @@ def stage(report, options):
         return
     aarch64(report, options, toolchain)
     windows(report, options, toolchain)
-    env = project.environment(RUSTC_BOOTSTRAP=1, **toolchain)
+    env = project.environment(RUSTC_BOOTSTRAP=1, RUSTFLAGS="-Dwarnings", **toolchain)
     try:
         build.cargo("check", "--lib", "--profile", "instrumented", "--target", "aarch64-apple-darwin", "--target-dir",
                     TARGET / "cross", *BUILD_STD, what="macOS", env=env)
         report.passed("Rust", "cargo check for aarch64-apple-darwin")
     except build.Failed as failure:
         report.failed("Rust", "cargo check for aarch64-apple-darwin", failure.output)
+
+
+def portable_cases():
+    """The C cases that need nothing of Unix."""
+    return [source for source in build.sources("tests/c") if source.name.startswith("semantics_portable_")]
 
 
 def built(report, target, linker, toolchain):
@@ -51,7 +57,7 @@ def built(report, target, linker, toolchain):
         return None
     variable = f"CARGO_TARGET_{target.upper().replace('-', '_')}_LINKER"
     try:
-        folder = build.instrumented("cross", "", *BUILD_STD, target=target, env={variable: linker, **toolchain})
+        folder = build.instrumented("cross", "-Dwarnings", *BUILD_STD, target=target, env={variable: linker, **toolchain})
         report.passed("Rust", name)
         return folder
     except build.Failed as failure:
@@ -60,19 +66,20 @@ def built(report, target, linker, toolchain):
 
 
 def aarch64(report, options, toolchain):
-    """Linux on aarch64: all examples, under qemu."""
+    """Linux on aarch64: all examples and the portable cases, under qemu."""
     folder = built(report, "aarch64-unknown-linux-gnu", "aarch64-linux-gnu-gcc", toolchain)
     if not folder:
         return
     if project.missing("qemu-aarch64"):
-        return report.skipped("C", "the examples on aarch64", "qemu-aarch64 is not installed")
+        return report.skipped("C", "the examples and cases on aarch64", "qemu-aarch64 is not installed")
     variant = build.Variant("aarch64", folder, cc="aarch64-linux-gnu-gcc", cxx="aarch64-linux-gnu-g++", tool="aarch64",
                             wrapper=["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"], slowness=5, divide=20)
     csuite.run_examples(report, options, variant)
+    csuite.run_programs(report, options, variant, portable_cases())
 
 
 def windows(report, options, toolchain):
-    """Windows: what the DLL exports, and the examples that use nothing of Unix, under wine with both libraries."""
+    """Windows: what the DLL exports; the examples that use nothing of Unix, and the portable cases, under wine with both libraries."""
     cc = "x86_64-w64-mingw32-gcc"
     folder = built(report, "x86_64-pc-windows-gnu", cc, toolchain)
     if not folder:
@@ -84,17 +91,18 @@ def windows(report, options, toolchain):
     report.check("C", "lariat.dll exports lariat_ only", " ".join(foreign) if exports else "no exports found")
     wine = next((path for path in ("wine64", "wine", "/usr/lib/wine/wine64") if shutil.which(path)), None)
     if not wine:
-        return report.skipped("C", "the examples on Windows", "wine is not installed")
+        return report.skipped("C", "the examples and cases on Windows", "wine is not installed")
     sources = [source for source in build.sources("examples") if not ON_UNIX_ONLY.search(source.read_text())]
     env = {"WINEPREFIX": TARGET / "wine", "WINEDEBUG": "-all"}
     build.run([wine, "cmd", "/c", "exit"], "wine's first start", env=project.environment(**env))
     shared, static = {"compile": ["-DLARIAT_SHARED"]}, {"link": ["-static"], "libraries": WINDOWS_LIBRARIES}
     for tool, how in (("windows", shared), ("windows-static", static)):
         variant = build.Variant(tool, folder, cc=cc, tool=tool, wrapper=[wine], slowness=5, divide=20, suffix=".exe", env=env, **how)
-        programs = build.compile_all(variant, sources, options.jobs, report, "C")
-        for program in programs.values():
-            beside(program.parent, folder, cc)
-        csuite.check_examples(report, options, variant, programs)
+        for files, check in ((sources, csuite.check_examples), (portable_cases(), csuite.check_programs)):
+            programs = build.compile_all(variant, files, options.jobs, report, "C")
+            for program in programs.values():
+                beside(program.parent, folder, cc)
+            check(report, options, variant, programs)
 
 
 def beside(programs, folder, cc):
