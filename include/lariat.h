@@ -3509,6 +3509,12 @@ LARIAT_API lariat_deferred *lariat_reactor_chmod(lariat_reactor *reactor, const 
  * POSIX    opendir. */
 LARIAT_API lariat_deferred *lariat_reactor_open_directory(lariat_reactor *reactor, const char *path);
 
+/* Tells the path that a directory was opened by.
+ *
+ * returns  text that lives as long as the handle; NULL on failure.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_directory_path(const lariat_directory *directory);
+
 /* Reads the next entries of a directory, in no order; "." and ".." are left out. Reads are done in the order asked for.
  *
  * max_entries  so many at most, up to 65536; 0: 256.

@@ -35,6 +35,15 @@ pub extern "C" fn lariat_reactor_open_directory(
     guard::on(reactor, |reactor| directory::open(reactor, read_path("path", path)?))
 }
 
+/// Tells the path that a directory was opened by.
+///
+/// returns  text that lives as long as the handle; NULL on failure.
+/// thread   the reactor's.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_directory_path(directory: *const lariat_directory) -> *const c_char {
+    guard::on(directory, |directory| Ok(TextOrNull(directory.path())))
+}
+
 /// Reads the next entries of a directory, in no order; "." and ".." are left out. Reads are done in the order asked for.
 ///
 /// max_entries  so many at most, up to 65536; 0: 256.

@@ -5,14 +5,14 @@ use super::temporary::Sibling;
 use super::trouble::Trouble;
 use super::value::{Outcome, Value};
 use super::whole::{self, Writing};
-use super::{PART, go_on};
+use super::{PART, go_on, write_bytes};
 use crate::deferred::DeferredItem;
 use crate::platform;
 use crate::reactor::ReactorItem;
 use crate::status::Result;
 use crate::threads::job::Job;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// What the kernel copies in one go.
@@ -61,7 +61,7 @@ fn copy_parts(job: &Job, from: &File, to: &File, length: u64) -> io::Result<()> 
                 // None at all of what must be there: some file systems answer so rather than that they cannot.
                 None | Some(Ok(0)) => {
                     by_kernel = false;
-                    copy_by_hand(from, to, offset, left.min(PART), &mut buffer)
+                    copy_by_hand(job, (from, to), (offset, left.min(PART)), &mut buffer)
                 }
                 Some(copied) => copied,
             };
@@ -77,30 +77,38 @@ fn copy_parts(job: &Job, from: &File, to: &File, length: u64) -> io::Result<()> 
     to.set_len(length)
 }
 
-fn copy_by_hand(from: &File, to: &File, offset: u64, length: usize, buffer: &mut Vec<u8>) -> io::Result<usize> {
+/// The memory that is copied by way of, made when it is first needed.
+fn memory(buffer: &mut Vec<u8>) -> io::Result<&mut [u8]> {
     if buffer.is_empty() {
         buffer.try_reserve_exact(PART).map_err(|_| io::Error::from(ErrorKind::OutOfMemory))?;
         buffer.resize(PART, 0);
     }
+    Ok(buffer)
+}
+
+fn copy_by_hand(
+    job: &Job,
+    (from, to): (&File, &File),
+    (offset, length): (u64, usize),
+    buffer: &mut Vec<u8>,
+) -> io::Result<usize> {
+    let buffer = memory(buffer)?;
     let count = platform::read_file_at(from, &mut buffer[..length], offset)?;
-    let mut done = 0;
-    while done < count {
-        match platform::write_file_at(to, &buffer[done..count], offset + done as u64) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => done += written,
-            Err(why) if why.kind() == ErrorKind::Interrupted => {}
-            Err(why) => return Err(why),
-        }
-    }
+    let write = |part: &[u8], done: usize| platform::write_file_at(to, part, offset + done as u64);
+    write_bytes(job, &buffer[..count], write).map_err(|(_, why)| why)?;
     Ok(count)
 }
 
-fn copy_stream(job: &Job, mut from: &fs::File, mut to: &fs::File) -> io::Result<()> {
+fn copy_stream(job: &Job, mut from: &File, mut to: &File) -> io::Result<()> {
+    let mut buffer = Vec::new();
+    let buffer = memory(&mut buffer)?;
     loop {
         go_on(job)?;
-        let copied = io::copy(&mut from.by_ref().take(PART as u64), &mut to)?;
-        if copied == 0 {
-            return Ok(());
+        match from.read(buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => write_bytes(job, &buffer[..count], |part, _| to.write(part)).map_err(|(_, why)| why)?,
+            Err(why) if why.kind() == ErrorKind::Interrupted => {}
+            Err(why) => return Err(why),
         }
     }
 }

@@ -127,6 +127,13 @@ impl DirectoryEntries {
     }
 }
 
+impl Directory {
+    /// Its path as it was opened, in memory that lives as long as the handle.
+    pub fn path(&self) -> Word {
+        Word::new(self.path.borrow().as_ptr())
+    }
+}
+
 fn open_now(path: PathBuf) -> std::result::Result<OpenDirectory, Trouble> {
     match fs::read_dir(&path) {
         Ok(entries) => Ok(OpenDirectory { entries: Mutex::new(entries), path }),

@@ -57,6 +57,7 @@ enum role {
     ROLE_STATS,
     ROLE_EVENT,
     ROLE_LINK,
+    ROLE_FACTS,
     ROLE_PROTOCOL,
     ROLE_DATAGRAM_PROTOCOL,
     ROLE_PRODUCER,
@@ -299,6 +300,7 @@ typedef struct call {
         lariat_stats stats;
         lariat_event event;
         lariat_link link;
+        lariat_file_facts facts;
         lariat_protocol protocol;
         lariat_datagram_protocol datagram_protocol;
         lariat_producer producer;
@@ -374,6 +376,10 @@ static inline void call_new(call *made, const export *one) {
             break;
         case ROLE_LINK:
             CHECK_OK(lariat_link_init(&made->structs[i].link, sizeof(lariat_link)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_FACTS:
+            CHECK_OK(lariat_file_facts_init(&made->structs[i].facts, sizeof(lariat_file_facts)));
             given->pointer = &made->structs[i];
             break;
         case ROLE_PROTOCOL:

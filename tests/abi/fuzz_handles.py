@@ -41,7 +41,7 @@ BAD_ONLY = {"lariat_reactor_run", "lariat_reactor_run_until_idle", "lariat_react
 LENIENT = {"lariat_deferred_wait_for", "lariat_deferred_fail_failure", "lariat_cooperative_task_wait_for"}
 # Their answer does not say that they failed, or not why.
 LIKE_OK = {"lariat_failure_code", "lariat_failure_os_error", "lariat_failure_exit_signal"}
-NULL_TEXT = {"lariat_addresses_text"}  # others give words that say so
+NULL_TEXT = {"lariat_addresses_text", "lariat_file_path", "lariat_directory_path", "lariat_directory_entries_name"}  # others give words that say so
 NEGATIVE = {"lariat_results_index", "lariat_failure_index", "lariat_failure_exit_code"}
 CANNOT_FAIL = {"lariat_last_error", "lariat_last_error_message", "lariat_status_name", "lariat_status_message", "lariat_version",
                "lariat_version_number", "lariat_reactors_alive", "lariat_terminal_restore"}
@@ -99,16 +99,17 @@ CALLBACKS = {
     "lariat_attempt_failed_fn": "quiet_attempt",
     "lariat_group_setup_fn": "quiet_setup",
 }
-STRUCTS = {"lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK",
-           "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER", "lariat_datagram_protocol": "DATAGRAM_PROTOCOL",
-           "lariat_serial_options": "SERIAL", "lariat_process_options": "PROCESS_OPTIONS",
-           "lariat_process_protocol": "PROCESS_PROTOCOL", "lariat_backoff": "BACKOFF", "lariat_connection_pool_options": "CONNECTION_POOL_OPTIONS"}
+STRUCTS = {"lariat_file_facts": "FACTS", "lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT",
+           "lariat_link": "LINK", "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER", "lariat_datagram_protocol": "DATAGRAM_PROTOCOL",
+           "lariat_serial_options": "SERIAL", "lariat_process_options": "PROCESS_OPTIONS", "lariat_process_protocol": "PROCESS_PROTOCOL",
+           "lariat_backoff": "BACKOFF", "lariat_connection_pool_options": "CONNECTION_POOL_OPTIONS"}
 # What is given for text, where it is not just any; by function, or by the parameter's name.
 CONNECTS = ("lariat_reactor_connect", "lariat_reconnecting_client_new", "lariat_connection_pool_new")
 TEXTS = {**{name + way: "tcp://127.0.0.1:1" for name in CONNECTS for way in ("", "_full", "_event")}, "endpoint": "tcp://127.0.0.1:0",
          "lariat_reactor_listen_datagram": "udp://127.0.0.1:0", "lariat_reactor_listen_datagram_event": "udp://127.0.0.1:0",
          "lariat_datagram_port_connect": "udp://127.0.0.1:9", "lariat_address_parse": "127.0.0.1:9", "interface": "127.0.0.1",
-         "group": "239.1.2.3", "lariat_reactor_make_pipe": "/lariat-none/pipe"}
+         "group": "239.1.2.3", "lariat_reactor_make_pipe": "/lariat-none/pipe",
+         **{name: "/nonexistent/lariat" for name in ("path", "from", "to", "target", "directory")}}
 
 BAD = "LARIAT_ERR_INVALID_ARGUMENT"
 ANY = "WANT_ANYTHING"
@@ -127,8 +128,8 @@ ORDINARY = {
 WAITS = {"max_wait_seconds", "budget_seconds", "grace_seconds"}
 WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
 RATES = {"read_rate", "write_rate"}
-ENUMERATIONS = {"signal", "ways", "phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value", "hops",
-                "prefix_bits", "sharing", "reactors"}
+ENUMERATIONS = {"signal", "ways", "phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value",
+                "hops", "prefix_bits", "sharing", "reactors", "whence", "access", "follow", "parents", "data_only", "mode"}
 SIZES = {"receive", "send"}  # of a port; those of a connection cannot be negative
 BEYOND = {"signal": ("65",), "on": ("2",), "sharing": ("3",), "reactors": ("1025",), "port": ("65536",), "value": ("256",), "hops": ("256",), "prefix_bits": ("7", "24", "64"),
           "receive": ("INT32_MAX + INT64_C(1)",), "send": ("INT32_MAX + INT64_C(1)",), "delimiter_len": ("256",)}  # refused too

@@ -30,6 +30,11 @@ enum kind {
     KIND_RECONNECTING_CLIENT,
     KIND_CONNECTION_POOL,
     KIND_REACTOR_GROUP,
+    KIND_FILE,
+    KIND_DIRECTORY,
+    KIND_BYTES,
+    KIND_DIRECTORY_ENTRIES,
+    KIND_FILE_INFO,
     KIND_PROCESS,
     KIND_PROCESS_OUTPUT,
     KINDS
@@ -38,7 +43,8 @@ enum kind {
 static const char *const kind_names[KINDS] = {
     "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "addresses", "lock", "semaphore", "queue",
     "looping call", "cooperator", "cooperative task", "scope", "simulation", "listener", "transport",
-    "datagram port", "reconnecting client", "connection pool", "reactor group", "process", "process output",
+    "datagram port", "reconnecting client", "connection pool", "reactor group",
+    "file", "directory", "bytes", "directory entries", "file info", "process", "process output",
 };
 
 /* Of no reactor, and not ended with one. */
@@ -211,6 +217,12 @@ static inline void exits_in_child(void (*run)(void *), void *argument) {
 }
 #endif
 
+static inline lariat_status file_info_answer(const lariat_file_info *info) {
+    lariat_file_facts facts;
+    CHECK_OK(lariat_file_facts_init(&facts, sizeof facts));
+    return lariat_file_info_get(info, &facts);
+}
+
 /* ---- looking at a handle ---------------------------------------------------------------------------------------------------- */
 
 /* What a call says about a handle that it refuses: the answer must be the thread's last error too. */
@@ -247,6 +259,11 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_RECONNECTING_CLIENT: answer = lariat_reconnecting_client_failures(handle); break;
     case KIND_CONNECTION_POOL: answer = lariat_connection_pool_idle(handle); break;
     case KIND_REACTOR_GROUP: answer = lariat_reactor_group_size(handle); break;
+    case KIND_FILE: failed = lariat_file_path(handle) == NULL; break;
+    case KIND_DIRECTORY: failed = lariat_directory_path(handle) == NULL; break;
+    case KIND_BYTES: failed = lariat_bytes_data(handle) == NULL; break;
+    case KIND_DIRECTORY_ENTRIES: failed = lariat_directory_entries_count(handle) == 0; break;
+    case KIND_FILE_INFO: answer = file_info_answer(handle); break;
     case KIND_PROCESS: answer = lariat_process_pid(handle); break;
     case KIND_PROCESS_OUTPUT: answer = lariat_process_output_exit_code(handle, NULL); break;
     case KINDS: break;
@@ -294,6 +311,19 @@ static inline lariat_addresses *taken_addresses(lariat_reactor *reactor, const c
     return addresses;
 }
 
+/* What a Deferred of a pool's job gives, taken; the reactor must not have a simulated driver. */
+static inline void *taken_from_pool(lariat_reactor *reactor, lariat_deferred *deferred) {
+    CHECK(deferred != NULL);
+    while (!lariat_deferred_called(deferred)) {
+        turn(reactor);
+        sched_yield();
+    }
+    void *value = lariat_deferred_take(deferred);
+    if (!value) test_fail(__FILE__, __LINE__, "nothing from the pool: %s", result_of(deferred));
+    CHECK_OK(lariat_deferred_release(deferred));
+    return value;
+}
+
 #ifndef _WIN32
 /* A program without pipes that is killed with its reactor. */
 static inline lariat_process_options process_alone(const char *const *arguments) {
@@ -337,6 +367,11 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every_kind every = {.of = {NULL}, .ends = {-1, -1}};
     every.of[KIND_REACTOR] = reactor;
 #ifndef _WIN32
+    every.of[KIND_FILE] = taken_from_pool(reactor, lariat_reactor_open_file(reactor, "/dev/null", LARIAT_FILE_READ | LARIAT_FILE_WRITE, 0));
+    every.of[KIND_DIRECTORY] = taken_from_pool(reactor, lariat_reactor_open_directory(reactor, "/"));
+    every.of[KIND_BYTES] = taken_from_pool(reactor, lariat_reactor_read_file(reactor, "/dev/null", 0));
+    every.of[KIND_DIRECTORY_ENTRIES] = taken_from_pool(reactor, lariat_reactor_list_directory(reactor, "/", 0));
+    every.of[KIND_FILE_INFO] = taken_from_pool(reactor, lariat_reactor_stat(reactor, "/", 1));
     if (!every_kind_is_quick) every.of[KIND_PROCESS_OUTPUT] = taken_output(reactor); /* which takes turns */
 #endif
     every.of[KIND_DELAYED_CALL] = lariat_reactor_call_later(reactor, 1000, quiet_call, NULL);
@@ -421,6 +456,17 @@ static inline void every_kind_end(const every_kind *every) {
     while (lariat_reactor_next_event(every->of[KIND_REACTOR], &event) == LARIAT_OK) {}
 #endif
     turn(every->of[KIND_REACTOR]);
+#ifndef _WIN32
+    CHECK_OK(lariat_bytes_free(every->of[KIND_BYTES]));
+    CHECK_OK(lariat_directory_entries_free(every->of[KIND_DIRECTORY_ENTRIES]));
+    CHECK_OK(lariat_file_info_free(every->of[KIND_FILE_INFO]));
+    CHECK_OK(lariat_deferred_release(lariat_file_close(every->of[KIND_FILE])));
+    CHECK_OK(lariat_deferred_release(lariat_directory_close(every->of[KIND_DIRECTORY])));
+    while (reactor_stats(every->of[KIND_REACTOR]).jobs) {
+        turn(every->of[KIND_REACTOR]);
+        sched_yield();
+    }
+#endif
     every_kind_end_apart(every);
 }
 #endif

@@ -293,6 +293,7 @@ static inline void test_nothing_alive(const char *file, int line, lariat_reactor
         {"jobs", stats.jobs}, {"events", stats.events}, {"look_ups", stats.look_ups}, {"addresses", stats.addresses},
         {"transports", stats.transports}, {"listeners", stats.listeners}, {"processes", stats.processes}, {"process_outputs", stats.process_outputs}, {"datagram_ports", stats.datagram_ports},
         {"reconnecting_clients", stats.reconnecting_clients}, {"connection_pools", stats.connection_pools},
+        {"files", stats.files}, {"directories", stats.directories}, {"file_values", stats.file_values},
         {"callbacks_running", stats.callbacks_running},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
