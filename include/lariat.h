@@ -1397,8 +1397,9 @@ LARIAT_API lariat_transport *lariat_reactor_adopt_stream(lariat_reactor *reactor
  * protocol  copied; its connection_made is called by the next turn.
  * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
  * returns   the stream; NULL on failure.
- * errors    LARIAT_ERR_INVALID_ARGUMENT for a directory, or one that is not open for what ways says; LARIAT_ERR_OS for
- *           one that is not open; LARIAT_ERR_NOT_SUPPORTED on Windows, and by a simulated reactor.
+ * errors    LARIAT_ERR_INVALID_ARGUMENT for a directory, a socket that listens or is for datagrams, or one that is not
+ *           open for what ways says; LARIAT_ERR_OS for one that is not open; LARIAT_ERR_NOT_SUPPORTED on Windows, and by a
+ *           simulated reactor.
  * thread    the reactor's.
  * Twisted   IReactorProcess's and StandardIO's ProcessReader and ProcessWriter. */
 LARIAT_API lariat_transport *lariat_reactor_adopt_descriptor(lariat_reactor *reactor, lariat_socket fd, int32_t ways,

@@ -61,8 +61,9 @@ fn ways_of(ways: i32) -> Result<Readiness> {
 /// protocol  copied; its connection_made is called by the next turn.
 /// self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
 /// returns   the stream; NULL on failure.
-/// errors    LARIAT_ERR_INVALID_ARGUMENT for a directory, or one that is not open for what ways says; LARIAT_ERR_OS for
-///           one that is not open; LARIAT_ERR_NOT_SUPPORTED on Windows, and by a simulated reactor.
+/// errors    LARIAT_ERR_INVALID_ARGUMENT for a directory, a socket that listens or is for datagrams, or one that is not
+///           open for what ways says; LARIAT_ERR_OS for one that is not open; LARIAT_ERR_NOT_SUPPORTED on Windows, and by a
+///           simulated reactor.
 /// thread    the reactor's.
 /// Twisted   IReactorProcess's and StandardIO's ProcessReader and ProcessWriter.
 #[unsafe(no_mangle)]

@@ -32,7 +32,7 @@ impl Child {
     pub(super) fn new(pid: libc::pid_t, descriptor: Socket) -> Self {
         let mut child = Self { pid, descriptor };
         #[cfg(target_os = "linux")]
-        if descriptor >= 0 && !(child.descriptor_works() && !is_without_descriptors()) {
+        if descriptor >= 0 && (!child.descriptor_works() || is_without_descriptors()) {
             super::close_file(std::mem::replace(&mut child.descriptor, -1));
         }
         let _ = &mut child;

@@ -42,7 +42,7 @@ pub struct SpawnError {
 
 impl From<io::Error> for SpawnError {
     fn from(error: io::Error) -> Self {
-        Self { step: Step::Start, descriptor: -1, error }
+        Self { step: Step::Start, descriptor: 0, error }
     }
 }
 

@@ -100,10 +100,10 @@ CALLBACKS = {
     "lariat_attempt_failed_fn": "quiet_attempt",
     "lariat_group_setup_fn": "quiet_setup",
 }
-STRUCTS = {"lariat_file_facts": "FACTS", "lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK",
-           "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER", "lariat_datagram_protocol": "DATAGRAM_PROTOCOL",
-           "lariat_serial_options": "SERIAL", "lariat_process_options": "PROCESS_OPTIONS",
-           "lariat_process_protocol": "PROCESS_PROTOCOL", "lariat_backoff": "BACKOFF", "lariat_connection_pool_options": "CONNECTION_POOL_OPTIONS"}
+STRUCTS = {"lariat_file_facts": "FACTS", "lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT",
+           "lariat_link": "LINK", "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER", "lariat_datagram_protocol": "DATAGRAM_PROTOCOL",
+           "lariat_serial_options": "SERIAL", "lariat_process_options": "PROCESS_OPTIONS", "lariat_process_protocol": "PROCESS_PROTOCOL",
+           "lariat_backoff": "BACKOFF", "lariat_connection_pool_options": "CONNECTION_POOL_OPTIONS"}
 # What is given for text, where it is not just any; by function, or by the parameter's name.
 CONNECTS = ("lariat_reactor_connect", "lariat_reconnecting_client_new", "lariat_connection_pool_new")
 TEXTS = {**{name + way: "tcp://127.0.0.1:1" for name in CONNECTS for way in ("", "_full", "_event")}, "endpoint": "tcp://127.0.0.1:0",
@@ -130,8 +130,8 @@ ORDINARY = {
 WAITS = {"max_wait_seconds", "budget_seconds", "grace_seconds"}
 WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
 RATES = {"read_rate", "write_rate"}
-ENUMERATIONS = {"signal", "ways", "phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value", "hops",
-                "prefix_bits", "sharing", "reactors", "whence", "access", "follow", "parents", "data_only", "mode"}
+ENUMERATIONS = {"number", "signal", "ways", "phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value",
+                "hops", "prefix_bits", "sharing", "reactors", "whence", "access", "follow", "parents", "data_only", "mode"}
 SIZES = {"receive", "send"}  # of a port; those of a connection cannot be negative
 BEYOND = {"signal": ("65",), "on": ("2",), "sharing": ("3",), "reactors": ("1025",), "port": ("65536",), "value": ("256",), "hops": ("256",), "prefix_bits": ("7", "24", "64"),
           "receive": ("INT32_MAX + INT64_C(1)",), "send": ("INT32_MAX + INT64_C(1)",), "delimiter_len": ("256",)}  # refused too

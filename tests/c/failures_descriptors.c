@@ -62,7 +62,7 @@ TEST(f9_a_pipe_that_a_sibling_of_its_batch_closes_is_not_told) {
     reactor_done(reactor);
 }
 
-/* ---- 22, 56: one that floods ---------------------------------------------------------------------------------------------------------- */
+/* ---- 22, 56: one that floods --------------------------------------------------------------------------------------------------------- */
 
 static void count_turn(void *user_data) { ++*(int *)user_data; }
 
@@ -115,7 +115,7 @@ TEST(f56_a_full_queue_of_events_pauses_a_file) {
     reactor_done(reactor);
 }
 
-/* ---- 25, 33: signals while it reads and writes ------------------------------------------------------------------------------------------ */
+/* ---- 25, 33: signals while it reads and writes --------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t alarms;
 static void on_alarm(int signo) {
@@ -151,7 +151,7 @@ TEST(f33_signals_lose_nothing_of_a_pipe) {
     reactor_done(reactor);
 }
 
-/* ---- 27: SIGPIPE -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- 27: SIGPIPE --------------------------------------------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t pipes_broken;
 static void on_pipe(int signo) {
@@ -223,7 +223,7 @@ TEST(f57_a_file_into_a_pipe_that_nobody_reads) { sends_a_file(0, 0, LARIAT_ERR_C
 TEST(f57_on_an_old_system_a_file_goes_through_a_pipe) { sends_a_file(1, 1, LARIAT_CONNECTION_DONE); }
 TEST(f57_on_an_old_system_a_file_into_a_pipe_that_nobody_reads) { sends_a_file(0, 1, LARIAT_ERR_CONNECTION_LOST); }
 
-/* ---- 30: a pipe that nobody empties --------------------------------------------------------------------------------------------------- */
+/* ---- 30: a pipe that nobody empties -------------------------------------------------------------------------------------------------- */
 
 TEST(f30_a_pipe_at_its_cap_accepts_nothing) {
     lariat_reactor *reactor = manual_reactor();
@@ -247,7 +247,7 @@ TEST(f30_a_pipe_at_its_cap_accepts_nothing) {
     reactor_done(reactor);
 }
 
-/* ---- 32: fork without exec ----------------------------------------------------------------------------------------------------------------- */
+/* ---- 32: fork without exec ----------------------------------------------------------------------------------------------------------- */
 
 static void use_the_parents(void *transport) {
     CHECK_STATUS(lariat_transport_write(transport, (const uint8_t *)"x", 1), LARIAT_ERR_FORKED);
@@ -311,7 +311,7 @@ TEST(f32_a_child_puts_a_terminal_back_as_its_parent_wants_it) {
     reactor_done(reactor);
 }
 
-/* ---- 35: descriptors across exec -------------------------------------------------------------------------------------------------------------- */
+/* ---- 35: descriptors across exec ----------------------------------------------------------------------------------------------------- */
 
 TEST(f35_nothing_is_open_in_a_program_that_is_executed) {
     if (part()) {

@@ -29,11 +29,11 @@ static inline void folder_new(void) {
     CHECK(mkdtemp(folder) != NULL);
 }
 
-/* A path in it; good until eight more were asked for. */
+/* A path in it; good until 64 more were asked for. */
 static inline const char *in_folder(const char *name) {
-    static char paths[8][512];
+    static char paths[64][512];
     static int next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 64];
     snprintf(path, sizeof paths[0], "%s/%s", folder, name);
     return path;
 }

@@ -154,7 +154,7 @@ static inline int same_settings(const struct termios *one, const struct termios 
            one->c_lflag == other->c_lflag && one->c_cc[VMIN] == other->c_cc[VMIN] && one->c_cc[VTIME] == other->c_cc[VTIME];
 }
 
-/* ---- this program again, one case of it, with other standard streams ------------------------------------------------------------------- */
+/* ---- this program again, one case of it, with other standard streams ----------------------------------------------------------------- */
 
 /* Which case a program was started for by another; NULL: by the runner. */
 static inline const char *part(void) { return getenv("LARIAT_TEST_PART"); }

@@ -26,7 +26,8 @@ static void reads_to_the_end(int blocks, int is_half) {
     until(reactor, own.calls == 2);
     CHECK_INT(close(ends[1]), 0);
     until(reactor, own.freed);
-    CHECK_NOTES(is_half ? "r:made r=before r=after r:half-read r!CONNECTION_DONE free:r" : "r:made r=before r=after r!CONNECTION_DONE free:r");
+    CHECK_NOTES(is_half ? "r:made r=before r=after r:half-read r!CONNECTION_DONE free:r"
+                        : "r:made r=before r=after r!CONNECTION_DONE free:r");
     side_over(&own, LARIAT_CONNECTION_DONE);
     reactor_done(reactor);
 }
@@ -202,7 +203,7 @@ TEST(a_shared_description_tells_nothing_after_the_end) {
     reactor_done(reactor);
 }
 
-/* ---- what cannot be opened once more, by a kernel that knows no flags ----------------------------------------------------------------- */
+/* ---- what cannot be opened once more, by a kernel that knows no flags ---------------------------------------------------------------- */
 
 TEST(on_an_old_system_a_pipe_is_read_to_its_end) {
     old_system();
@@ -286,6 +287,11 @@ TEST(what_is_no_stream_is_refused_and_left_alone) {
     CHECK(!is_non_blocking(ends[0]));
     pipe_close(ends);
     CHECK_INT(close(folder), 0);
+    int port, datagrams = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), listening = raw_listen(&port);
+    refuse(reactor, datagrams, LARIAT_READABLE, LARIAT_ERR_INVALID_ARGUMENT, "no connection");
+    refuse(reactor, listening, LARIAT_READABLE, LARIAT_ERR_INVALID_ARGUMENT, "no connection");
+    CHECK_INT(close(datagrams), 0);
+    CHECK_INT(close(listening), 0);
     reactor_done(reactor);
 }
 

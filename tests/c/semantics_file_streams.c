@@ -247,7 +247,7 @@ TEST(a_producer_is_paused_while_a_file_is_written) {
     reactor_done(reactor);
 }
 
-/* ---- what goes wrong ------------------------------------------------------------------------------------------------------------------- */
+/* ---- what goes wrong ----------------------------------------------------------------------------------------------------------------- */
 
 TEST(a_full_disk_is_the_reason) {
     lariat_reactor *reactor = real_reactor();

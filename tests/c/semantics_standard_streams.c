@@ -191,7 +191,7 @@ TEST(standard_streams_that_are_a_terminal) {
     pty_close(&one);
 }
 
-/* ---- what goes wrong ------------------------------------------------------------------------------------------------------------------- */
+/* ---- what goes wrong ----------------------------------------------------------------------------------------------------------------- */
 
 TEST(a_standard_stream_that_is_not_open_is_refused) {
     lariat_reactor *reactor = manual_reactor();

@@ -30,7 +30,7 @@ static void terminal_end(terminal *one, lariat_reactor *reactor) {
     pty_close(&one->of);
 }
 
-/* ---- reading and writing -------------------------------------------------------------------------------------------------------------- */
+/* ---- reading and writing ------------------------------------------------------------------------------------------------------------- */
 
 TEST(a_terminal_gives_lines_until_it_is_set_otherwise) {
     lariat_reactor *reactor = manual_reactor();
@@ -109,7 +109,7 @@ TEST(on_an_old_system_a_terminal_is_read_and_written) {
     reactor_done(reactor);
 }
 
-/* ---- the size --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the size ------------------------------------------------------------------------------------------------------------------------ */
 
 TEST(the_size_is_set_by_the_master_and_told_to_the_terminal) {
     lariat_reactor *reactor = manual_reactor();
@@ -176,7 +176,7 @@ TEST(what_is_no_terminal_has_no_size_and_no_mode) {
     reactor_done(reactor);
 }
 
-/* ---- it is put back ------------------------------------------------------------------------------------------------------------------- */
+/* ---- it is put back ------------------------------------------------------------------------------------------------------------------ */
 
 TEST(the_last_of_those_who_changed_a_terminal_puts_it_back) {
     lariat_reactor *reactor = manual_reactor();
@@ -229,7 +229,7 @@ TEST(a_terminal_is_put_back_when_the_reactor_is_freed) {
     pty_close(&one.of);
 }
 
-/* ---- by a process of its own, which ends in the middle of it ------------------------------------------------------------------------------ */
+/* ---- by a process of its own, which ends in the middle of it ------------------------------------------------------------------------- */
 
 static void on_terminate(int signo) {
     lariat_terminal_restore();

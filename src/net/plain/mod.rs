@@ -146,6 +146,9 @@ pub fn discard(transport: Item<Transport>) {
 fn side(descriptor: Socket, name: String, ways: Readiness) -> Result<Side> {
     let opened = descriptors::look_at(descriptor).map_err(|why| error::refused(&name, &why))?;
     check_ways(&name, opened, ways)?;
+    if opened.sort == Sort::Socket && !matches!(platform::socket_sort(descriptor), Ok((true, false))) {
+        return Err(Status::ERR_INVALID_ARGUMENT.because(format_args!("{name} is a socket, but no connection")));
+    }
     let copy = || platform::duplicate(descriptor).map(OwnDescriptor).map_err(|why| error::refused(&name, &why));
     let both = |file: Result<OwnDescriptor>, way| file.map(|file| (file, way, way));
     let (file, reads, writes) = match opened.sort {
