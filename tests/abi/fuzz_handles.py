@@ -120,7 +120,7 @@ ORDINARY = {
     "seconds": "1.0", "interval_seconds": "1.0", "max_wait_seconds": "0.0", "budget_seconds": "0.0", "phase": "LARIAT_TRIGGER_BEFORE",
     "event": "LARIAT_TRIGGER_SHUTDOWN", "interest": "LARIAT_READABLE", "ways": "LARIAT_READABLE",
     "readiness": "LARIAT_READABLE", "code": "7", "count": "1",
-    "capacity": "4", "max_size": "-1", "max_backlog": "-1", "tokens": "1", "size": "2", "header_abi_version": "LARIAT_ABI_VERSION",
+    "capacity": "4", "mode": "0700", "max_size": "-1", "max_backlog": "-1", "tokens": "1", "size": "2", "header_abi_version": "LARIAT_ABI_VERSION",
     "family": "4", "port": "80", "room": "64",
     "len": "1", "on": "1", "idle": "1.0", "read_rate": "1000.0", "write_rate": "1000.0",
     "delimiter_len": "2", "max_length": "1000", "prefix_bits": "16", "hops": "1", "receive": "65536", "send": "65536", "bytes": "1000",
