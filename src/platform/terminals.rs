@@ -436,14 +436,14 @@ pub fn take_port(port: Socket) -> io::Result<()> {
             io::ErrorKind::WouldBlock => io::Error::from_raw_os_error(libc::EBUSY),
             _ => why,
         })?;
-        checked(libc::ioctl(port, libc::TIOCEXCL) as isize).map(drop)
+        checked(libc::ioctl(port, libc::TIOCEXCL as _) as isize).map(drop)
     }
 }
 
 /// Others may have it again. The lock ends with the descriptor.
 pub fn leave_port(port: Socket) {
     // SAFETY: the call takes a number alone.
-    unsafe { libc::ioctl(port, libc::TIOCNXCL) };
+    unsafe { libc::ioctl(port, libc::TIOCNXCL as _) };
 }
 
 /// The lines beside the data: DTR 1, RTS 2, CTS 4, DSR 8, RI 16, CD 32.
