@@ -1,19 +1,35 @@
 //! A job: what a pool thread runs, who may take it back, and what became of it.
 
+use crate::deferred::DeferredItem;
 use crate::handles::{CallFn, HandleFn, Owned, Word};
+use crate::reactor::ReactorItem;
 use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Work of the library's own: on a pool thread. What it gives is called on the reactor's, or dropped if nobody is there.
+pub type Inside = Box<dyn FnOnce(&Job) -> Finish + Send>;
+/// Gives the Deferred what the work came to. None: nobody wants it any more.
+pub type Finish = Box<dyn FnOnce(ReactorItem, Option<DeferredItem>) + Send>;
+
 /// What is to be done.
-#[derive(Clone, Copy)]
 pub enum Work {
     /// `call_in_thread`
-    Call(CallFn),
+    Call(CallFn, Owned),
     /// `defer_to_thread`
-    Defer(HandleFn),
+    Defer(HandleFn, Owned),
+    /// See [`Inside`].
+    Inside(Inside),
+}
+
+/// What was done.
+pub enum End {
+    /// The host's data, and what its function has recorded, the last one valid.
+    Host(Owned, Vec<JobOutcome>),
+    /// See [`Finish`].
+    Inside(Finish),
 }
 
 /// What a job recorded or returned.
@@ -30,9 +46,9 @@ pub enum JobOutcome {
 
 /// Where a job is. Whoever changes it owns what is in it.
 enum Place {
-    Waiting(Owned),
+    Waiting(Work),
     Running,
-    Done(Owned, Vec<JobOutcome>),
+    Done(End),
     /// Taken back before it ran, or its end already seen to.
     Gone,
     /// Nobody waits for it any more: it frees what it has by itself.
@@ -45,7 +61,6 @@ pub struct Job {
     pub number: u64,
     /// The scope that it belongs to; 0 none.
     pub scope: u32,
-    work: Work,
     cancelled: AtomicBool,
     place: Mutex<Place>,
     done: Condvar,
@@ -72,14 +87,13 @@ fn lock(mutex: &Mutex<Place>) -> MutexGuard<'_, Place> {
 
 impl Job {
     /// A job that waits to be run.
-    pub fn new(work: Work, data: Owned, scope: u32) -> Arc<Self> {
+    pub fn new(work: Work, scope: u32) -> Arc<Self> {
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             scope,
-            work,
             cancelled: AtomicBool::new(false),
-            place: Mutex::new(Place::Waiting(data)),
+            place: Mutex::new(Place::Waiting(work)),
             done: Condvar::new(),
         })
     }
@@ -87,31 +101,34 @@ impl Job {
     /// Runs it on this thread, unless it was taken back. True if its end is now to be seen to.
     pub fn run(self: &Arc<Self>) -> bool {
         let before = std::mem::replace(&mut *lock(&self.place), Place::Running);
-        let Place::Waiting(data) = before else {
+        let Place::Waiting(work) = before else {
             *lock(&self.place) = before;
             return false;
         };
-        let outcome = self.call(data.word());
+        let end = match work {
+            Work::Call(call, data) => {
+                call(data.word());
+                End::Host(data, Vec::new())
+            }
+            Work::Defer(function, data) => {
+                let recorded = self.call(function, data.word());
+                End::Host(data, recorded)
+            }
+            Work::Inside(work) => End::Inside(work(self)),
+        };
         let mut place = lock(&self.place);
         if matches!(*place, Place::LeftOver) {
             drop(place);
-            drop((data, outcome));
+            drop(end);
             return false;
         }
-        *place = Place::Done(data, outcome);
+        *place = Place::Done(end);
         self.done.notify_all();
         true
     }
 
     /// The outcomes that it recorded, the last one valid.
-    fn call(self: &Arc<Self>, data: Word) -> Vec<JobOutcome> {
-        let function = match self.work {
-            Work::Call(call) => {
-                call(data);
-                return Vec::new();
-            }
-            Work::Defer(function) => function,
-        };
+    fn call(self: &Arc<Self>, function: HandleFn, data: Word) -> Vec<JobOutcome> {
         let handle = Word::from_addr((self.number << 5 | TAG) as usize);
         let set = |handle, job| {
             CURRENT.try_with(|current| {
@@ -132,11 +149,11 @@ impl Job {
         recorded
     }
 
-    /// Its data and what it came to, once it is done; once.
-    pub fn take_end(&self) -> Option<(Owned, Vec<JobOutcome>)> {
+    /// What it came to, once it is done; once.
+    pub fn take_end(&self) -> Option<End> {
         let mut place = lock(&self.place);
         match std::mem::replace(&mut *place, Place::Gone) {
-            Place::Done(data, outcome) => Some((data, outcome)),
+            Place::Done(end) => Some(end),
             other => {
                 *place = other;
                 None
@@ -144,12 +161,18 @@ impl Job {
         }
     }
 
-    /// Nobody wants its result: it is not run if it was not yet, and can ask if it runs. Its data, if it was not run.
-    pub fn cancel(&self) -> Option<Owned> {
+    /// Whether nobody wants its result any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Nobody wants its result: it is not run if it was not yet, and can ask if it runs. What was to be done, if it was
+    /// not run.
+    pub fn cancel(&self) -> Option<Work> {
         self.cancelled.store(true, Ordering::Release);
         let mut place = lock(&self.place);
         match std::mem::replace(&mut *place, Place::Gone) {
-            Place::Waiting(data) => Some(data),
+            Place::Waiting(work) => Some(work),
             other => {
                 *place = other;
                 None
@@ -179,7 +202,7 @@ pub fn record(handle: Word, outcome: JobOutcome) -> Result {
 /// Whether nobody wants the result of the job that runs on this thread.
 pub fn is_cancelled(handle: Word) -> Result<bool> {
     with_current(handle, |current| {
-        current.job.borrow().as_ref().is_some_and(|job| job.cancelled.load(Ordering::Acquire))
+        current.job.borrow().as_ref().is_some_and(|job| job.is_cancelled())
     })
 }
 

@@ -1,6 +1,6 @@
 //! The pool of a reactor: threads that come when there is work and go when there is none.
 
-use super::job::{Job, JobOutcome, Work};
+use super::job::{End, Inside, Job, JobOutcome, Work};
 use crate::deferred::{Deferred, DeferredItem, chain, failure};
 use crate::handles::{self, Body, HandleFn, Item, Kind, Owned, Word};
 use crate::platform;
@@ -69,7 +69,7 @@ fn pool_of(reactor: ReactorItem) -> Result<Item<ThreadPool>> {
 }
 
 /// Runs `work` on a pool thread, for a Deferred or for nobody.
-fn submit(reactor: ReactorItem, work: Work, data: Owned, deferred: Word) -> Result<Arc<Job>> {
+fn submit(reactor: ReactorItem, work: Work, scope: u32, deferred: Word) -> Result<Arc<Job>> {
     reactor.check_open()?;
     let pool = pool_of(reactor)?;
     let limit = reactor.limits().jobs as usize;
@@ -77,7 +77,7 @@ fn submit(reactor: ReactorItem, work: Work, data: Owned, deferred: Word) -> Resu
         return Err(Status::ERR_LIMIT.because(format_args!("{limit} jobs are waiting, the limit")));
     }
     handles::check_memory(8 * 1024)?;
-    let job = Job::new(work, data, reactor.scope.get());
+    let job = Job::new(work, scope);
     let record = Record { job: Arc::clone(&job), deferred };
     pool.records.borrow_mut().insert(job.number, record);
     if let Err(why) = dispatch(reactor, pool, &job) {
@@ -188,10 +188,15 @@ fn take_record(reactor: ReactorItem, number: u64) -> Option<Record> {
 /// On the reactor's thread: a job is done.
 fn finish(reactor: ReactorItem, number: u64) {
     let Some(record) = take_record(reactor, number) else { return };
-    let Some((data, mut outcomes)) = record.job.take_end() else { return };
-    let outcome = outcomes.pop().unwrap_or_default();
+    let Some(end) = record.job.take_end() else { return };
     let _out = reactor.call_out();
-    if let Ok(deferred) = handles::get::<Deferred>(record.deferred) {
+    let deferred = handles::get::<Deferred>(record.deferred).ok();
+    let (data, mut outcomes) = match end {
+        End::Host(data, outcomes) => (data, outcomes),
+        End::Inside(finish) => return finish(reactor, deferred),
+    };
+    let outcome = outcomes.pop().unwrap_or_default();
+    if let Some(deferred) = deferred {
         let _ = match outcome {
             JobOutcome::Nothing => chain::callback(deferred, Owned::default()),
             JobOutcome::Value(value) => chain::callback(deferred, value),
@@ -226,29 +231,52 @@ extern "C-unwind" fn run_on_loop(number: Word) {
 
 /// Calls `call` on a pool thread.
 pub fn call_in_thread(reactor: ReactorItem, call: crate::handles::CallFn, data: Owned) -> Result {
-    submit(reactor, Work::Call(call), data, Word::NULL).map(|_| ())
+    submit(reactor, Work::Call(call, data), reactor.scope.get(), Word::NULL).map(|_| ())
 }
 
 /// Calls `function` on a pool thread; the Deferred fires with what it gives. Cancelling takes the job back if it does
 /// not run yet.
 pub fn defer_to_thread(reactor: ReactorItem, function: HandleFn, data: Owned) -> Result<DeferredItem> {
     let deferred = chain::new_inside(reactor, cancel_job, Word::NULL)?;
-    let job = submit(reactor, Work::Defer(function), data, deferred.word());
+    submit_for(reactor, Work::Defer(function, data), deferred)
+}
+
+/// The same for work of the library's own.
+pub fn defer_inside(reactor: ReactorItem, work: Inside) -> Result<DeferredItem> {
+    let deferred = chain::new_inside(reactor, cancel_job, Word::NULL)?;
+    submit_for(reactor, Work::Inside(work), deferred)
+}
+
+fn submit_for(reactor: ReactorItem, work: Work, deferred: DeferredItem) -> Result<DeferredItem> {
+    let job = submit(reactor, work, reactor.scope.get(), deferred.word());
     let job = job.inspect_err(|_| crate::deferred::later::discard(deferred))?;
     chain::set_canceller_data(deferred, Word::from_addr(job.number as usize));
     Ok(deferred)
 }
 
+/// Runs work of the library's own for a Deferred whose canceller is the caller's, as a job of `scope`. Gives the job's
+/// number, for [`give_up`].
+pub fn run_inside(reactor: ReactorItem, scope: u32, work: Inside, deferred: Word) -> Result<u64> {
+    submit(reactor, Work::Inside(work), scope, deferred).map(|job| job.number)
+}
+
+/// Nobody wants the result of a job any more. True: it was taken back, and has no end. False: it runs, or has run, and
+/// its end comes without a Deferred.
+pub fn give_up(reactor: ReactorItem, number: u64) -> bool {
+    let Ok(pool) = handles::get::<ThreadPool>(reactor.thread_pool.get()) else { return false };
+    let job = pool.records.borrow_mut().get_mut(&number).map(|record| {
+        record.deferred = Word::NULL;
+        Arc::clone(&record.job)
+    });
+    let Some(work) = job.and_then(|job| job.cancel()) else { return false };
+    take_record(reactor, number);
+    drop(work);
+    true
+}
+
 extern "C-unwind" fn cancel_job(deferred: Word, number: Word) {
     let Ok(deferred) = handles::get::<Deferred>(deferred) else { return };
-    let reactor = deferred.root();
-    let number = number.addr() as u64;
-    let pool = handles::get::<ThreadPool>(reactor.thread_pool.get());
-    let job = pool.ok().and_then(|pool| pool.records.borrow().get(&number).map(|record| Arc::clone(&record.job)));
-    if let Some(data) = job.and_then(|job| job.cancel()) {
-        take_record(reactor, number);
-        drop(data);
-    }
+    give_up(deferred.root(), number.addr() as u64);
     let _ = chain::abandon(deferred);
 }
 
