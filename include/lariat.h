@@ -44,6 +44,9 @@ typedef struct lariat_trigger lariat_trigger;
 /* A watched descriptor, until lariat_watcher_stop. */
 typedef struct lariat_watcher lariat_watcher;
 
+/* A watched file or directory, until lariat_file_watch_stop, or until it has told that what it watched is gone. */
+typedef struct lariat_file_watch lariat_file_watch;
+
 /* A watched signal, until lariat_signal_watch_stop. */
 typedef struct lariat_signal_watch lariat_signal_watch;
 
@@ -104,6 +107,24 @@ typedef struct lariat_reconnecting_client lariat_reconnecting_client;
 
 /* Connections that are kept open to be used again. Until lariat_connection_pool_free. */
 typedef struct lariat_connection_pool lariat_connection_pool;
+
+/* An open file, until the Deferred of lariat_file_close has fired. */
+typedef struct lariat_file lariat_file;
+
+/* A directory that is being read, until the Deferred of lariat_directory_close has fired. */
+typedef struct lariat_directory lariat_directory;
+
+/* Bytes that were read, or a path. They live as long as the Deferred whose value they are, or, once they are taken,
+ * until lariat_bytes_free. */
+typedef struct lariat_bytes lariat_bytes;
+
+/* Entries of a directory. They live as long as the Deferred whose value they are, or, once they are taken, until
+ * lariat_directory_entries_free. */
+typedef struct lariat_directory_entries lariat_directory_entries;
+
+/* What is known of a file. It lives as long as the Deferred whose value it is, or, once it is taken, until
+ * lariat_file_info_free. */
+typedef struct lariat_file_info lariat_file_info;
 
 /* Several reactors, each on a thread of its own. Until lariat_reactor_group_free. */
 typedef struct lariat_reactor_group lariat_reactor_group;
@@ -233,6 +254,18 @@ enum {
     LARIAT_ERR_ALREADY_REGISTERED = -47,
     /* The process, or the system, has as many descriptors as it may. */
     LARIAT_ERR_TOO_MANY_DESCRIPTORS = -48,
+    /* There is no such file or directory. */
+    LARIAT_ERR_NOT_FOUND = -49,
+    /* There is a file or directory of that name already. */
+    LARIAT_ERR_ALREADY_EXISTS = -50,
+    /* It is no directory, where one is needed. */
+    LARIAT_ERR_NOT_A_DIRECTORY = -51,
+    /* It is a directory, a named pipe or the like, where a file is needed. */
+    LARIAT_ERR_NOT_A_FILE = -52,
+    /* The directory is not empty. */
+    LARIAT_ERR_NOT_EMPTY = -53,
+    /* The disk, or the user's share of it, is full. */
+    LARIAT_ERR_NO_SPACE = -54,
 };
 
 /* Tells the status of this thread's last failed call. A call that works leaves it alone.
@@ -388,6 +421,24 @@ typedef void (*lariat_ready_fn)(lariat_watcher *watcher, int32_t readiness, void
  * number     the signal's, as SIGINT.
  * user_data  as given with the function. */
 typedef void (*lariat_signal_fn)(lariat_signal_watch *watch, int32_t number, void *user_data);
+
+/* A change of something that is watched. It lives until the function that is told of it returns; as the value of an
+ * event, with that. */
+typedef struct lariat_file_change {
+    uint32_t struct_size; /* sizeof(lariat_file_change), as the library knows it. */
+    int32_t kind;         /* What it is: LARIAT_CHANGE_CREATED and so on. */
+    const char *path;     /* What has changed: the path as it was given, and what is below it. */
+    const char *from;     /* What was moved: its path before; else NULL. */
+    int32_t is_directory; /* 1: it is a directory. */
+    int32_t reserved;     /* 0. */
+} lariat_file_change;
+
+/* Told of a change, on the reactor's thread.
+ *
+ * watch      the watch: for lariat_file_watch_stop.
+ * change     what has changed; valid until the function returns.
+ * user_data  as given with the function. */
+typedef void (*lariat_file_changed_fn)(lariat_file_watch *watch, const lariat_file_change *change, void *user_data);
 
 /* A job, on a pool thread.
  *
@@ -1128,6 +1179,84 @@ LARIAT_API lariat_status lariat_watcher_descriptor(lariat_watcher *watcher, lari
  * thread   the reactor's.
  * Twisted  IReactorFDSet.removeReader and removeWriter. */
 LARIAT_API lariat_status lariat_watcher_stop(lariat_watcher *watcher);
+
+/* ---- Watching signals -------------------------------------------------------------------------------------------- */
+
+/* Watches a signal: calls fn from a turn of the loop after it has come. Any number of watches, of this reactor and of
+ * others, may watch the same one; each is told. From the first watch of a signal to the last one's end the process has
+ * a handler of the library's, which calls the one that was there before, and is replaced by that again; one that the
+ * program sets meanwhile stays, and has to call the library's, or nothing is told. What the signal did by default it
+ * does not do while it is watched. A child of fork has what there was before.
+ *
+ * A signal that comes again before its callback is made is told once; lariat_signal_watch_count counts all. A signal
+ * that every thread has blocked does not come.
+ *
+ * number     the signal's, as SIGINT; not SIGKILL or SIGSTOP, which cannot be caught, nor SIGSEGV and the like, which
+ *            say that the program is broken.
+ * user_data  may be NULL; passed through.
+ * returns    a handle that is good until lariat_signal_watch_stop; NULL on failure.
+ * errors     LARIAT_ERR_NOT_SUPPORTED on Windows and when simulated; LARIAT_ERR_TOO_MANY_DESCRIPTORS; LARIAT_ERR_OS for
+ *            a signal that the system keeps for itself.
+ * thread     the reactor's. Which thread the signal comes to does not matter.
+ * POSIX      sigaction. */
+LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal(lariat_reactor *reactor, int32_t number,
+                                                            lariat_signal_fn fn, void *user_data);
+
+/* The same as lariat_reactor_watch_signal, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, when the watch is stopped and its callback has returned, when its scope ends, when the
+ * reactor is freed, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal_full(lariat_reactor *reactor, int32_t number,
+                                                                 lariat_signal_fn fn, void *user_data,
+                                                                 lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_watch_signal, but queues an event, LARIAT_EVENT_SIGNAL, instead of calling.
+ *
+ * tag     any number; comes back in the event.
+ * thread  the reactor's. */
+LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal_event(lariat_reactor *reactor, int32_t number,
+                                                                  uint64_t tag);
+
+/* Waits for a signal, once.
+ *
+ * number   as of lariat_reactor_watch_signal.
+ * returns  a Deferred that fires with the number, as a pointer, when the signal comes; cancelling it ends the watch.
+ *          NULL on failure.
+ * errors   as of lariat_reactor_watch_signal.
+ * thread   the reactor's. */
+LARIAT_API lariat_deferred *lariat_reactor_when_signal(lariat_reactor *reactor, int32_t number);
+
+/* Has a signal stop the reactor, as lariat_reactor_stop does: through its shutdown triggers. One that comes while the
+ * reactor does not run, or is stopping, changes nothing.
+ *
+ * number   as of lariat_reactor_watch_signal: SIGINT, SIGTERM.
+ * returns  the watch, to be ended by lariat_signal_watch_stop, or with the reactor; NULL on failure.
+ * errors   as of lariat_reactor_watch_signal.
+ * thread   the reactor's.
+ * Twisted  reactor.run(installSignalHandlers=True), which is not the default here. */
+LARIAT_API lariat_signal_watch *lariat_reactor_stop_on_signal(lariat_reactor *reactor, int32_t number);
+
+/* Tells which signal a watch watches.
+ *
+ * returns  its number; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_signal_watch_number(lariat_signal_watch *watch);
+
+/* Tells how often the signal has come since it is watched, as far as turns have found out. The system makes one of
+ * several that come while the first is not delivered; those from SIGRTMIN on come each.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_signal_watch_count(lariat_signal_watch *watch);
+
+/* Ends a watch: it tells nothing more, also of what has come already, and its handle is stale once its callback has
+ * returned. With the last watch of a signal in the process, the handler that was there before is in its place again.
+ *
+ * errors  LARIAT_ERR_CLOSED when it was stopped inside its callback already.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_signal_watch_stop(lariat_signal_watch *watch);
 
 /* ---- Protocols: what a connection's owner wants to be told ------------------------------------------------------- */
 
@@ -2492,6 +2621,647 @@ LARIAT_API lariat_status lariat_addresses_add(lariat_addresses *addresses, const
  * thread  the reactor's. */
 LARIAT_API lariat_status lariat_addresses_free(lariat_addresses *addresses);
 
+/* ---- Files: opened, read and written on the thread pool ---------------------------------------------------------- */
+
+enum {
+    /* Open it to be read. */
+    LARIAT_FILE_READ = 1,
+    /* Open it to be written. */
+    LARIAT_FILE_WRITE = 2,
+    /* Open it to be written, and have each write go to the end, also if others write there too. */
+    LARIAT_FILE_APPEND = 4,
+    /* Make it if it is not there. Needs LARIAT_FILE_WRITE or LARIAT_FILE_APPEND. */
+    LARIAT_FILE_CREATE = 8,
+    /* With LARIAT_FILE_CREATE: it must not be there yet, not even as a symbolic link. */
+    LARIAT_FILE_EXCLUSIVE = 16,
+    /* Throw away what is in it. Needs LARIAT_FILE_WRITE without LARIAT_FILE_APPEND. */
+    LARIAT_FILE_TRUNCATE = 32,
+    /* Do not wait until it has reached the disk, where that is the rule. */
+    LARIAT_FILE_UNSYNCED = 64,
+    /* A temporary file that has no name, and is gone when it is closed, or the process ends. */
+    LARIAT_FILE_UNNAMED = 128,
+};
+
+enum {
+    LARIAT_SEEK_START = 0,   /* From the beginning of the file. */
+    LARIAT_SEEK_CURRENT = 1, /* From the position. */
+    LARIAT_SEEK_END = 2,     /* From the end of the file. */
+};
+
+/* Opens a file. It is not inherited by programs that the process executes.
+ *
+ * path     bytes, ended by NUL, copied.
+ * flags    LARIAT_FILE_READ and LARIAT_FILE_WRITE or LARIAT_FILE_APPEND, with some of LARIAT_FILE_CREATE,
+ *          LARIAT_FILE_EXCLUSIVE and LARIAT_FILE_TRUNCATE.
+ * mode     the permissions of a file that is made, less the umask, such as 0666; else not looked at.
+ * returns  a Deferred of a lariat_file, which joins the present scope; NULL on failure. It fails with
+ *          LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_ALREADY_EXISTS, LARIAT_ERR_NOT_A_DIRECTORY,
+ *          LARIAT_ERR_NOT_A_FILE for a directory or a named pipe, LARIAT_ERR_TOO_MANY_DESCRIPTORS,
+ *          LARIAT_ERR_NO_SPACE or LARIAT_ERR_OS; the message names the path. If it is cancelled, the file is closed.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    open. */
+LARIAT_API lariat_deferred *lariat_reactor_open_file(lariat_reactor *reactor, const char *path, int32_t flags,
+                                                     uint32_t mode);
+
+/* Makes a file with a name that nothing has, and with permissions for its owner alone, and opens it to be read and
+ * written.
+ *
+ * directory  where; bytes, ended by NUL, copied; may be NULL: where TMPDIR says, or /tmp.
+ * prefix     what its name begins with; bytes, ended by NUL, copied; may be NULL: "lariat-".
+ * flags      LARIAT_FILE_UNNAMED: its name is taken away at once; 0: it keeps its name, which lariat_file_path tells,
+ *            and is not removed by itself.
+ * returns    a Deferred of a lariat_file, which joins the present scope; NULL on failure. It fails with
+ *            LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_NO_SPACE,
+ *            LARIAT_ERR_TOO_MANY_DESCRIPTORS or LARIAT_ERR_OS; the message names the directory. If it is cancelled, no
+ *            file is left.
+ * errors     LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread     the reactor's.
+ * POSIX      mkstemp, tmpfile. */
+LARIAT_API lariat_deferred *lariat_reactor_open_temporary_file(lariat_reactor *reactor, const char *directory,
+                                                               const char *prefix, int32_t flags);
+
+/* Tells the path that a file was opened by.
+ *
+ * returns  text that lives as long as the handle; NULL on failure. Of an unnamed temporary file: what it once was.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_file_path(const lariat_file *file);
+
+/* Reads from the position, and moves it on. What is done to one file is done in the order asked for, each when the one
+ * before is done. Of a device what is there is given, once something is.
+ *
+ * length   so many bytes at most; fewer only at the end of the file.
+ * returns  a Deferred of a lariat_bytes, empty at the end; NULL on failure. It fails with LARIAT_ERR_NO_MEMORY or
+ *          LARIAT_ERR_OS; the message names the file. If it is cancelled after it has begun, the position may have
+ *          moved.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    read. */
+LARIAT_API lariat_deferred *lariat_file_read(lariat_file *file, size_t length);
+
+/* The same as lariat_file_read, from a place; the position stays where it is.
+ *
+ * offset  from the beginning of the file, in bytes.
+ * length  so many bytes at most; fewer only at the end of the file.
+ * thread  the reactor's.
+ * POSIX   pread. */
+LARIAT_API lariat_deferred *lariat_file_read_at(lariat_file *file, uint64_t offset, size_t length);
+
+/* Writes all of the bytes at the position, and moves it on; at the end, if the file was opened to append. In order with
+ * what else is done to the file.
+ *
+ * data     len bytes, copied; may be NULL if len is 0.
+ * len      how many.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NO_SPACE, LARIAT_ERR_TOO_LONG for a file that
+ *          becomes too large, or LARIAT_ERR_OS; the message names the file, and says how much was written, if anything
+ *          was. If it is cancelled after it has begun, some may have been written.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    write. */
+LARIAT_API lariat_deferred *lariat_file_write(lariat_file *file, const uint8_t *data, size_t len);
+
+/* The same as lariat_file_write, at a place; the position stays where it is. Between the old end of the file and the
+ * place zeros are read from then on.
+ *
+ * offset  from the beginning of the file, in bytes.
+ * data    len bytes, copied; may be NULL if len is 0.
+ * len     how many.
+ * errors  LARIAT_ERR_INVALID_STATE when the file was opened to append; as lariat_file_write.
+ * thread  the reactor's.
+ * POSIX   pwrite. */
+LARIAT_API lariat_deferred *lariat_file_write_at(lariat_file *file, uint64_t offset, const uint8_t *data, size_t len);
+
+/* The same as lariat_file_write, at the end of the file, where the position then is. Another program that writes there
+ * at the same time is kept apart only if the file was opened with LARIAT_FILE_APPEND.
+ *
+ * data    len bytes, copied; may be NULL if len is 0.
+ * len     how many.
+ * thread  the reactor's. */
+LARIAT_API lariat_deferred *lariat_file_append(lariat_file *file, const uint8_t *data, size_t len);
+
+/* Moves the position.
+ *
+ * offset   in bytes; negative: before.
+ * whence   from where: LARIAT_SEEK_START, LARIAT_SEEK_CURRENT or LARIAT_SEEK_END.
+ * returns  a Deferred of the new position, from the beginning, in the place of a pointer; NULL on failure. It fails
+ *          with LARIAT_ERR_OS, such as EINVAL for a place before the beginning; the message names the file.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    lseek. */
+LARIAT_API lariat_deferred *lariat_file_seek(lariat_file *file, int64_t offset, int32_t whence);
+
+/* Tells the position, when what was asked for before is done.
+ *
+ * returns  a Deferred of the position, from the beginning, in the place of a pointer; NULL on failure. It fails with
+ *          LARIAT_ERR_OS for what has none; the message names the file.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's. */
+LARIAT_API lariat_deferred *lariat_file_tell(lariat_file *file);
+
+/* Tells the size, when what was asked for before is done.
+ *
+ * returns  a Deferred of how many bytes it has, in the place of a pointer; NULL on failure. It fails with
+ *          LARIAT_ERR_OS; the message names the file.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's. */
+LARIAT_API lariat_deferred *lariat_file_size(lariat_file *file);
+
+/* Makes a file shorter, or longer by zeros that take no room; the position stays where it is.
+ *
+ * size     in bytes.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_OS, such as EINVAL for a file that was not
+ *          opened to be written; the message names the file.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    ftruncate. */
+LARIAT_API lariat_deferred *lariat_file_truncate(lariat_file *file, uint64_t size);
+
+/* Has what was written reach the disk.
+ *
+ * data_only  1: of what is only about the file no more than is needed to read it again; 0: all of it.
+ * returns    a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NO_SPACE or LARIAT_ERR_OS; the message names
+ *            the file.
+ * errors     LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread     the reactor's.
+ * POSIX      fsync, fdatasync. */
+LARIAT_API lariat_deferred *lariat_file_sync(lariat_file *file, int32_t data_only);
+
+/* Finds out all that is known of a file, when what was asked for before is done.
+ *
+ * returns  a Deferred of a lariat_file_info; NULL on failure. It fails with LARIAT_ERR_OS; the message names the file.
+ * errors   LARIAT_ERR_CLOSED after lariat_file_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    fstat. */
+LARIAT_API lariat_deferred *lariat_file_stat(lariat_file *file);
+
+/* Closes a file when what was asked for before is done; its handle is stale then. Its scope's end and its reactor's
+ * close it too, and fail what waits with LARIAT_ERR_CLOSED.
+ *
+ * returns  a Deferred of NULL; NULL on failure. It fails when the system says only now that a write before has failed;
+ *          the file is closed all the same. It need not be waited for; cancelling it does not keep the file open.
+ * errors   LARIAT_ERR_CLOSED when it is being closed already.
+ * thread   the reactor's.
+ * POSIX    close. */
+LARIAT_API lariat_deferred *lariat_file_close(lariat_file *file);
+
+/* ---- What is done to a path, and to a whole file at once --------------------------------------------------------- */
+
+enum {
+    LARIAT_ACCESS_READ = 4,    /* It may be read. */
+    LARIAT_ACCESS_WRITE = 2,   /* It may be written to. */
+    LARIAT_ACCESS_EXECUTE = 1, /* It may be executed, or searched if it is a directory. */
+};
+
+/* Reads a whole file.
+ *
+ * path       bytes, ended by NUL, copied.
+ * max_bytes  of a longer file nothing is given; 0: 256 MiB.
+ * returns    a Deferred of a lariat_bytes; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND,
+ *            LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_NOT_A_FILE, LARIAT_ERR_TOO_LONG past max_bytes,
+ *            LARIAT_ERR_NO_MEMORY or LARIAT_ERR_OS; the message names the path. Cancelling stops the reading.
+ * errors     LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread     the reactor's.
+ * Twisted    FilePath.getContent. */
+LARIAT_API lariat_deferred *lariat_reactor_read_file(lariat_reactor *reactor, const char *path, size_t max_bytes);
+
+/* Writes a whole file atomically: at any time, also after a crash, the path leads to the old content or to all of the
+ * new. It is written beside the old one as .lariat- and ten letters, reaches the disk, and is renamed. An old file's
+ * permissions, and its owner and group as far as the process may give them, are kept; extended attributes and other
+ * names of it are not. A symbolic link stays, and what it leads to is replaced. If it fails or is cancelled before the
+ * end, the old content stays and nothing is left beside it.
+ *
+ * path     bytes, ended by NUL, copied.
+ * data     len bytes, copied; may be NULL if len is 0.
+ * len      how many.
+ * mode     the permissions of a file that is new, less the umask, such as 0666.
+ * flags    LARIAT_FILE_EXCLUSIVE: nothing may have the path yet; LARIAT_FILE_UNSYNCED: whether it has reached the disk
+ *          is not waited for, which is quicker, and after a crash of the system the file may be empty; or 0.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND for a directory that is not there,
+ *          LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_NOT_A_FILE when something else has the path,
+ *          LARIAT_ERR_ALREADY_EXISTS, LARIAT_ERR_NO_SPACE or LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * Twisted  FilePath.setContent. */
+LARIAT_API lariat_deferred *lariat_reactor_write_file(lariat_reactor *reactor, const char *path, const uint8_t *data,
+                                                      size_t len, uint32_t mode, int32_t flags);
+
+/* Copies a file with its permissions, but for set-user-ID and set-group-ID. The copy appears all at once, in place of a
+ * file that has its path, as with lariat_reactor_write_file. Where the file system can, both share what they hold; else
+ * the kernel copies where it can. Holes stay holes.
+ *
+ * from     the file; bytes, ended by NUL, copied.
+ * to       the path of the copy; bytes, ended by NUL, copied.
+ * flags    LARIAT_FILE_EXCLUSIVE, LARIAT_FILE_UNSYNCED, as for lariat_reactor_write_file, or 0.
+ * returns  a Deferred of NULL; NULL on failure. It fails as those of lariat_reactor_read_file and
+ *          lariat_reactor_write_file; the message names a path. Cancelling stops the copying, and leaves no part of it.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * Twisted  FilePath.copyTo. */
+LARIAT_API lariat_deferred *lariat_reactor_copy_file(lariat_reactor *reactor, const char *from, const char *to,
+                                                     int32_t flags);
+
+/* Finds out whether something is there, and whether this process may use it. Somebody may change that before the answer
+ * is read: to open it and see is surer.
+ *
+ * path     bytes, ended by NUL, copied.
+ * access   some of LARIAT_ACCESS_READ, LARIAT_ACCESS_WRITE and LARIAT_ACCESS_EXECUTE; 0: whether it is there.
+ * returns  a Deferred of 1 or 0 in the place of a pointer; NULL on failure. It fails with LARIAT_ERR_OS when that could
+ *          not be found out; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    faccessat with AT_EACCESS.
+ * Twisted  FilePath.exists. */
+LARIAT_API lariat_deferred *lariat_reactor_check_access(lariat_reactor *reactor, const char *path, int32_t access);
+
+/* Renames a file or a directory, in one step; to another place on the same file system too.
+ *
+ * from     bytes, ended by NUL, copied.
+ * to       bytes, ended by NUL, copied. A file there is replaced, and an empty directory by a directory.
+ * flags    LARIAT_FILE_EXCLUSIVE: nothing may have that path yet; or 0.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED,
+ *          LARIAT_ERR_ALREADY_EXISTS, LARIAT_ERR_NOT_EMPTY, or LARIAT_ERR_OS, such as EXDEV for another file system;
+ *          the message names both paths.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    rename.
+ * Twisted  FilePath.moveTo. */
+LARIAT_API lariat_deferred *lariat_reactor_rename(lariat_reactor *reactor, const char *from, const char *to,
+                                                  int32_t flags);
+
+/* Removes a file, a symbolic link or whatever else is no directory.
+ *
+ * path     bytes, ended by NUL, copied.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED,
+ *          LARIAT_ERR_NOT_A_FILE for a directory, or LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    unlink. */
+LARIAT_API lariat_deferred *lariat_reactor_remove_file(lariat_reactor *reactor, const char *path);
+
+/* Gives a file a second name.
+ *
+ * from     the file; bytes, ended by NUL, copied.
+ * to       its new name, which nothing may have yet; bytes, ended by NUL, copied.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND, LARIAT_ERR_ALREADY_EXISTS,
+ *          LARIAT_ERR_PERMISSION_DENIED, or LARIAT_ERR_OS; the message names both paths.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    link. */
+LARIAT_API lariat_deferred *lariat_reactor_link(lariat_reactor *reactor, const char *from, const char *to);
+
+/* Makes a symbolic link.
+ *
+ * target   where it leads, seen from where it is; need not be there; bytes, ended by NUL, copied.
+ * path     the link, which nothing may have as its path yet; bytes, ended by NUL, copied.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_ALREADY_EXISTS, LARIAT_ERR_NOT_FOUND,
+ *          LARIAT_ERR_PERMISSION_DENIED, or LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    symlink.
+ * Twisted  FilePath.linkTo. */
+LARIAT_API lariat_deferred *lariat_reactor_symlink(lariat_reactor *reactor, const char *target, const char *path);
+
+/* Finds out where a symbolic link leads.
+ *
+ * path     the link; bytes, ended by NUL, copied.
+ * returns  a Deferred of a lariat_bytes, as it was given when the link was made; NULL on failure. It fails with
+ *          LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED, or LARIAT_ERR_OS, which is EINVAL for what is no link;
+ *          the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    readlink. */
+LARIAT_API lariat_deferred *lariat_reactor_read_link(lariat_reactor *reactor, const char *path);
+
+/* Finds out the absolute path of something, without symbolic links, "." and "..".
+ *
+ * path     bytes, ended by NUL, copied.
+ * returns  a Deferred of a lariat_bytes; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND,
+ *          LARIAT_ERR_PERMISSION_DENIED, or LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    realpath.
+ * Twisted  FilePath.realpath. */
+LARIAT_API lariat_deferred *lariat_reactor_real_path(lariat_reactor *reactor, const char *path);
+
+/* Sets the permissions of what has this path; of what a symbolic link leads to.
+ *
+ * path     bytes, ended by NUL, copied.
+ * mode     up to 07777, whatever the umask. On Windows only whether anybody may write counts.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED, or
+ *          LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * Twisted  FilePath.chmod. */
+LARIAT_API lariat_deferred *lariat_reactor_chmod(lariat_reactor *reactor, const char *path, uint32_t mode);
+
+/* ---- Directories: listing, making, removing ---------------------------------------------------------------------- */
+
+/* Opens a directory to be read bit by bit: however large it is, no more of it is in memory than was asked for.
+ *
+ * path     bytes, ended by NUL, copied.
+ * returns  a Deferred of a lariat_directory, which joins the present scope; NULL on failure. It fails with
+ *          LARIAT_ERR_NOT_FOUND, LARIAT_ERR_NOT_A_DIRECTORY, LARIAT_ERR_PERMISSION_DENIED,
+ *          LARIAT_ERR_TOO_MANY_DESCRIPTORS or LARIAT_ERR_OS; the message names the path. If it is cancelled, the
+ *          directory is closed.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    opendir. */
+LARIAT_API lariat_deferred *lariat_reactor_open_directory(lariat_reactor *reactor, const char *path);
+
+/* Reads the next entries of a directory, in no order; "." and ".." are left out. Reads are done in the order asked for.
+ *
+ * max_entries  so many at most, up to 65536; 0: 256.
+ * returns      a Deferred of lariat_directory_entries, none of them at the end; NULL on failure. It fails with
+ *              LARIAT_ERR_OS; the message names the directory. What a read that is cancelled late has read is lost.
+ * errors       LARIAT_ERR_CLOSED after lariat_directory_close; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread       the reactor's.
+ * POSIX        readdir. */
+LARIAT_API lariat_deferred *lariat_directory_read(lariat_directory *directory, size_t max_entries);
+
+/* Closes a directory when what was asked for before is done; its handle is stale then.
+ *
+ * returns  a Deferred of NULL; NULL on failure. It need not be waited for; cancelling it does not keep it open.
+ * errors   LARIAT_ERR_CLOSED when it is being closed already.
+ * thread   the reactor's. */
+LARIAT_API lariat_deferred *lariat_directory_close(lariat_directory *directory);
+
+/* Lists a whole directory, in the order of the bytes of the names; "." and ".." are left out.
+ *
+ * path         bytes, ended by NUL, copied.
+ * max_entries  of a larger one nothing is given; 0: a million.
+ * returns      a Deferred of lariat_directory_entries; NULL on failure. It fails as that of
+ *              lariat_reactor_open_directory, and with LARIAT_ERR_LIMIT past max_entries.
+ * errors       LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread       the reactor's.
+ * Twisted      FilePath.listdir. */
+LARIAT_API lariat_deferred *lariat_reactor_list_directory(lariat_reactor *reactor, const char *path,
+                                                          size_t max_entries);
+
+/* Tells how many entries there are.
+ *
+ * returns  the count; 0 on failure.
+ * thread   the reactor's. */
+LARIAT_API size_t lariat_directory_entries_count(const lariat_directory_entries *entries);
+
+/* Gives the name of an entry, without the directory's.
+ *
+ * index    0 to lariat_directory_entries_count - 1.
+ * returns  bytes, ended by NUL, that live as long as the entries; NULL on failure.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_directory_entries_name(const lariat_directory_entries *entries, size_t index);
+
+/* Tells the kind of an entry; of a symbolic link itself.
+ *
+ * index    0 to lariat_directory_entries_count - 1.
+ * returns  LARIAT_FILE_KIND_FILE and so on; 0: the file system does not tell, lariat_reactor_stat will; negative: an
+ *          error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_directory_entries_kind(const lariat_directory_entries *entries, size_t index);
+
+/* Frees entries that were taken by lariat_deferred_take, or that nobody will look at any more. Those that were not
+ * taken are freed with their Deferred.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_directory_entries_free(lariat_directory_entries *entries);
+
+/* Makes a directory.
+ *
+ * path     bytes, ended by NUL, copied.
+ * mode     its permissions, less the umask, such as 0777.
+ * parents  1: those above it that are missing are made too, with the same permissions, and one that is there already is
+ *          no failure; 0: only this one.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND, LARIAT_ERR_ALREADY_EXISTS,
+ *          LARIAT_ERR_NOT_A_DIRECTORY, LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_NO_SPACE or LARIAT_ERR_OS; the message
+ *          names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    mkdir.
+ * Twisted  FilePath.createDirectory, FilePath.makedirs. */
+LARIAT_API lariat_deferred *lariat_reactor_make_directory(lariat_reactor *reactor, const char *path, uint32_t mode,
+                                                          int32_t parents);
+
+/* Makes a directory with a name that nothing has, and with permissions for its owner alone. It is not removed by
+ * itself.
+ *
+ * directory  where; bytes, ended by NUL, copied; may be NULL: where TMPDIR says, or /tmp.
+ * prefix     what its name begins with; bytes, ended by NUL, copied; may be NULL: "lariat-".
+ * returns    a Deferred of a lariat_bytes, its path; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND,
+ *            LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_NO_SPACE or LARIAT_ERR_OS; the message names the directory where
+ *            it was to be. If it is cancelled, no directory is left.
+ * errors     LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread     the reactor's.
+ * POSIX      mkdtemp. */
+LARIAT_API lariat_deferred *lariat_reactor_make_temporary_directory(lariat_reactor *reactor, const char *directory,
+                                                                    const char *prefix);
+
+/* Removes an empty directory.
+ *
+ * path     bytes, ended by NUL, copied.
+ * returns  a Deferred of NULL; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND, LARIAT_ERR_NOT_A_DIRECTORY,
+ *          LARIAT_ERR_NOT_EMPTY, LARIAT_ERR_PERMISSION_DENIED or LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    rmdir. */
+LARIAT_API lariat_deferred *lariat_reactor_remove_directory(lariat_reactor *reactor, const char *path);
+
+/* Removes a directory with all that is in it, or whatever else has this path. Symbolic links are removed, never
+ * followed, also when somebody puts one in the way meanwhile. Cancelling leaves what is not removed yet.
+ *
+ * path     bytes, ended by NUL, copied.
+ * returns  a Deferred of NULL; NULL on failure. It stops at the first thing that cannot be removed, with
+ *          LARIAT_ERR_PERMISSION_DENIED or LARIAT_ERR_OS, whose path is in the message; and fails with
+ *          LARIAT_ERR_NOT_FOUND when there is nothing, with LARIAT_ERR_INVALID_ARGUMENT for the root.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * Twisted  FilePath.remove. */
+LARIAT_API lariat_deferred *lariat_reactor_remove_tree(lariat_reactor *reactor, const char *path);
+
+/* ---- Watching files and directories ------------------------------------------------------------------------------ */
+
+enum {
+    /* With all directories below, those that are made later included. */
+    LARIAT_WATCH_RECURSIVE = 1,
+    /* By looking from time to time: for file systems whose changes are made elsewhere, as over a network. */
+    LARIAT_WATCH_POLL = 2,
+};
+
+enum {
+    /* There is something new. */
+    LARIAT_CHANGE_CREATED = 1,
+    /* A file was written to, cut short, or replaced by another one. */
+    LARIAT_CHANGE_MODIFIED = 2,
+    /* Permissions, owner or times have changed. */
+    LARIAT_CHANGE_ATTRIBUTES = 3,
+    /* It is gone, or was moved to where it is not watched. Of a directory what was in it is told first. */
+    LARIAT_CHANGE_REMOVED = 4,
+    /* It has another path now: from is the old one. What is in a directory has moved along, and what was at the new path
+     * before is gone. */
+    LARIAT_CHANGE_MOVED = 5,
+    /* More has changed than the system could remember. What is different is told next, found by looking; what changed in
+     * between is lost. */
+    LARIAT_CHANGE_OVERFLOW = 6,
+    /* What is watched is gone itself, or was moved: the last change of a watch, which is stale when it is told. */
+    LARIAT_CHANGE_GONE = 7,
+};
+
+/* Watches a file or directory: calls fn for each change, in order, from turns of the loop.
+ *
+ * Of a directory its entries are watched, and with LARIAT_WATCH_RECURSIVE all below them; links in it are not followed.
+ * What is made in a new directory before that is watched is told as well, once. A file is watched by its name: it may
+ * be removed, made anew, or replaced by another. A change that follows another one of the same path before that was
+ * told may be told with it: what was just created is not modified as well.
+ *
+ * The system tells of changes by inotify. Where it does not, or has no watches left, which the log says, or with
+ * LARIAT_WATCH_POLL, a pool thread looks from time to time: what happens between two looks is told as far as it can be
+ * seen. A directory is looked through once when it is watched, which takes its time if it is large.
+ *
+ * path       a path as the system has it, copied; what is told begins with it.
+ * flags      0, LARIAT_WATCH_RECURSIVE, LARIAT_WATCH_POLL or both.
+ * user_data  may be NULL; passed through.
+ * returns    a handle that is good until lariat_file_watch_stop, or until LARIAT_CHANGE_GONE was told; NULL on failure.
+ * errors     LARIAT_ERR_NOT_FOUND; LARIAT_ERR_PERMISSION_DENIED; LARIAT_ERR_NOT_SUPPORTED when simulated;
+ *            LARIAT_ERR_OS.
+ * thread     the reactor's.
+ * Twisted    twisted.internet.inotify.INotify.watch. */
+LARIAT_API lariat_file_watch *lariat_reactor_watch_path(lariat_reactor *reactor, const char *path, int32_t flags,
+                                                        lariat_file_changed_fn fn, void *user_data);
+
+/* The same as lariat_reactor_watch_path, with user_data owned by the library from here on: free_user_data(user_data) is
+ * called exactly once, when the watch is over and its callback has returned, when its scope ends, when the reactor is
+ * freed, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_file_watch *lariat_reactor_watch_path_full(lariat_reactor *reactor, const char *path, int32_t flags,
+                                                             lariat_file_changed_fn fn, void *user_data,
+                                                             lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_watch_path, but queues events, LARIAT_EVENT_FILE_CHANGED, instead of calling. While the
+ * queue is full, changes wait in the system.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_file_watch *lariat_reactor_watch_path_event(lariat_reactor *reactor, const char *path, int32_t flags,
+                                                              uint64_t tag);
+
+/* Sets how often a watch looks that has to: once a second unless set.
+ *
+ * seconds  between two looks; at least a millisecond is left.
+ * errors   LARIAT_ERR_CLOSED when it was stopped inside its callback already.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_file_watch_set_interval(lariat_file_watch *watch, double seconds);
+
+/* Tells whether a watch looks from time to time, because it was asked to or because the system does not tell.
+ *
+ * returns  1: it does; 0: the system tells; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_file_watch_is_polling(lariat_file_watch *watch);
+
+/* Ends a watch: it tells nothing more, also of what has happened already, and its handle is stale once its callback has
+ * returned.
+ *
+ * errors   LARIAT_ERR_CLOSED when it was stopped inside its callback already.
+ * thread   the reactor's.
+ * Twisted  INotify.ignore. */
+LARIAT_API lariat_status lariat_file_watch_stop(lariat_file_watch *watch);
+
+/* ---- What a file is: its kind, size, permissions and times ------------------------------------------------------- */
+
+enum {
+    LARIAT_FILE_KIND_FILE = 1,             /* A regular file. */
+    LARIAT_FILE_KIND_DIRECTORY = 2,        /* A directory. */
+    LARIAT_FILE_KIND_SYMLINK = 3,          /* A symbolic link. */
+    LARIAT_FILE_KIND_PIPE = 4,             /* A named pipe. */
+    LARIAT_FILE_KIND_SOCKET = 5,           /* A Unix socket. */
+    LARIAT_FILE_KIND_CHARACTER_DEVICE = 6, /* A character device, such as a terminal. */
+    LARIAT_FILE_KIND_BLOCK_DEVICE = 7,     /* A block device, such as a disk. */
+};
+
+/* What is known of a file: to be prepared once by lariat_file_facts_init, and filled by lariat_file_info_get. What a
+ * system does not know is 0. */
+typedef struct lariat_file_facts {
+    /* Set by lariat_file_facts_init. */
+    uint32_t struct_size;
+    /* LARIAT_FILE_KIND_FILE and so on; 0: something else. */
+    int32_t kind;
+    /* Bytes. */
+    uint64_t size;
+    /* Bytes that it takes on the disk: fewer than size if it has holes. */
+    uint64_t allocated;
+    /* When it was last written to, in nanoseconds since the beginning of 1970; negative before. */
+    int64_t modified;
+    /* When it was last read, in the same way, as far as the system keeps count. */
+    int64_t accessed;
+    /* When anything of it was last changed, its permissions included. */
+    int64_t changed;
+    /* When it was made. */
+    int64_t created;
+    /* The device that it is on. */
+    uint64_t device;
+    /* Its number there: two paths with the same device and inode lead to one file. */
+    uint64_t inode;
+    /* How many names it has. */
+    uint64_t links;
+    /* Its permissions, as chmod takes them: up to 07777. */
+    uint32_t mode;
+    /* Its owner's number. */
+    uint32_t user;
+    /* Its group's number. */
+    uint32_t group;
+    /* 0. */
+    uint32_t reserved;
+} lariat_file_facts;
+
+/* Prepares facts to be filled.
+ *
+ * facts        written.
+ * struct_size  sizeof(lariat_file_facts).
+ * thread       any. */
+LARIAT_API lariat_status lariat_file_facts_init(lariat_file_facts *facts, uint32_t struct_size);
+
+/* Finds out what has this path.
+ *
+ * path     bytes, ended by NUL, copied.
+ * follow   1: what a symbolic link leads to; 0: the link itself.
+ * returns  a Deferred of a lariat_file_info; NULL on failure. It fails with LARIAT_ERR_NOT_FOUND,
+ *          LARIAT_ERR_NOT_A_DIRECTORY, LARIAT_ERR_PERMISSION_DENIED or LARIAT_ERR_OS; the message names the path.
+ * errors   LARIAT_ERR_NOT_SUPPORTED when simulated; LARIAT_ERR_LIMIT at options.max_jobs.
+ * thread   the reactor's.
+ * POSIX    stat, lstat. */
+LARIAT_API lariat_deferred *lariat_reactor_stat(lariat_reactor *reactor, const char *path, int32_t follow);
+
+/* Copies what is known of a file.
+ *
+ * facts   prepared by lariat_file_facts_init; written.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_file_info_get(const lariat_file_info *info, lariat_file_facts *facts);
+
+/* Frees an info that was taken by lariat_deferred_take, or that nobody will look at any more. One that was not taken is
+ * freed with its Deferred.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_file_info_free(lariat_file_info *info);
+
+/* ---- Bytes that were read, or a path that was found -------------------------------------------------------------- */
+
+/* Tells where the bytes are.
+ *
+ * returns  lariat_bytes_length bytes and a NUL behind them, for as long as the lariat_bytes lives; NULL on failure.
+ * thread   the reactor's. */
+LARIAT_API const uint8_t *lariat_bytes_data(const lariat_bytes *bytes);
+
+/* Tells how many bytes there are.
+ *
+ * returns  the count, without the NUL; 0 on failure.
+ * thread   the reactor's. */
+LARIAT_API size_t lariat_bytes_length(const lariat_bytes *bytes);
+
+/* Frees bytes that were taken by lariat_deferred_take, or that nobody will look at any more. Those that were not taken
+ * are freed with their Deferred.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_bytes_free(lariat_bytes *bytes);
+
 /* ---- Looping calls ----------------------------------------------------------------------------------------------- */
 
 /* Makes a looping call, which calls fn(looping_call, user_data) over and over once it is started. It never overlaps
@@ -3466,6 +4236,9 @@ enum {
     LARIAT_EVENT_ATTEMPT_FAILED = 17,
     /* A signal has come, once or more often: lariat_signal_watch_number and _count tell; source: its watch. */
     LARIAT_EVENT_SIGNAL = 18,
+    /* Something watched has changed: value is a const lariat_file_change; source: its watch, which is stale after
+     * LARIAT_CHANGE_GONE. */
+    LARIAT_EVENT_FILE_CHANGED = 19,
 };
 
 /* What happened to something that was made with a tag; to be prepared once by lariat_event_init, and filled by
@@ -3568,8 +4341,16 @@ typedef struct lariat_stats {
     uint64_t reconnecting_clients;
     /* Connection pools. */
     uint64_t connection_pools;
+    /* Open files. */
+    uint64_t files;
+    /* Directories that are being read. */
+    uint64_t directories;
+    /* Bytes, entries and information that operations on files have given. */
+    uint64_t file_values;
     /* Watches of signals that were not stopped, those of the Deferreds of lariat_reactor_when_signal among them. */
     uint64_t signal_watches;
+    /* Watches of files and directories that were not stopped. */
+    uint64_t file_watches;
 } lariat_stats;
 
 /* Prepares stats to be filled.
@@ -3743,84 +4524,6 @@ LARIAT_API lariat_status lariat_simulation_set_faults(lariat_simulation *simulat
  * thread    the simulation's. */
 LARIAT_API lariat_status lariat_simulation_host_address(lariat_simulation *simulation, const char *host, int32_t family,
                                                         char *text, size_t capacity, size_t *length);
-
-/* ---- Watching signals -------------------------------------------------------------------------------------------- */
-
-/* Watches a signal: calls fn from a turn of the loop after it has come. Any number of watches, of this reactor and of
- * others, may watch the same one; each is told. From the first watch of a signal to the last one's end the process has
- * a handler of the library's, which calls the one that was there before, and is replaced by that again; one that the
- * program sets meanwhile stays, and has to call the library's, or nothing is told. What the signal did by default it
- * does not do while it is watched. A child of fork has what there was before.
- *
- * A signal that comes again before its callback is made is told once; lariat_signal_watch_count counts all. A signal
- * that every thread has blocked does not come.
- *
- * number     the signal's, as SIGINT; not SIGKILL or SIGSTOP, which cannot be caught, nor SIGSEGV and the like, which
- *            say that the program is broken.
- * user_data  may be NULL; passed through.
- * returns    a handle that is good until lariat_signal_watch_stop; NULL on failure.
- * errors     LARIAT_ERR_NOT_SUPPORTED on Windows and when simulated; LARIAT_ERR_TOO_MANY_DESCRIPTORS; LARIAT_ERR_OS for
- *            a signal that the system keeps for itself.
- * thread     the reactor's. Which thread the signal comes to does not matter.
- * POSIX      sigaction. */
-LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal(lariat_reactor *reactor, int32_t number,
-                                                            lariat_signal_fn fn, void *user_data);
-
-/* The same as lariat_reactor_watch_signal, with user_data owned by the library from here on: free_user_data(user_data)
- * is called exactly once, when the watch is stopped and its callback has returned, when its scope ends, when the
- * reactor is freed, or before this returns NULL.
- *
- * free_user_data  may be NULL.
- * thread          the reactor's. */
-LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal_full(lariat_reactor *reactor, int32_t number,
-                                                                 lariat_signal_fn fn, void *user_data,
-                                                                 lariat_free_fn free_user_data);
-
-/* The same as lariat_reactor_watch_signal, but queues an event, LARIAT_EVENT_SIGNAL, instead of calling.
- *
- * tag     any number; comes back in the event.
- * thread  the reactor's. */
-LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal_event(lariat_reactor *reactor, int32_t number,
-                                                                  uint64_t tag);
-
-/* Waits for a signal, once.
- *
- * number   as of lariat_reactor_watch_signal.
- * returns  a Deferred that fires with the number, as a pointer, when the signal comes; cancelling it ends the watch.
- *          NULL on failure.
- * errors   as of lariat_reactor_watch_signal.
- * thread   the reactor's. */
-LARIAT_API lariat_deferred *lariat_reactor_when_signal(lariat_reactor *reactor, int32_t number);
-
-/* Has a signal stop the reactor, as lariat_reactor_stop does: through its shutdown triggers. One that comes while the
- * reactor does not run, or is stopping, changes nothing.
- *
- * number   as of lariat_reactor_watch_signal: SIGINT, SIGTERM.
- * returns  the watch, to be ended by lariat_signal_watch_stop, or with the reactor; NULL on failure.
- * errors   as of lariat_reactor_watch_signal.
- * thread   the reactor's.
- * Twisted  reactor.run(installSignalHandlers=True), which is not the default here. */
-LARIAT_API lariat_signal_watch *lariat_reactor_stop_on_signal(lariat_reactor *reactor, int32_t number);
-
-/* Tells which signal a watch watches.
- *
- * returns  its number; negative: an error.
- * thread   the reactor's. */
-LARIAT_API int32_t lariat_signal_watch_number(lariat_signal_watch *watch);
-
-/* Tells how often the signal has come since it is watched, as far as turns have found out. The system makes one of
- * several that come while the first is not delivered; those from SIGRTMIN on come each.
- *
- * returns  0 or more; negative: an error.
- * thread   the reactor's. */
-LARIAT_API int64_t lariat_signal_watch_count(lariat_signal_watch *watch);
-
-/* Ends a watch: it tells nothing more, also of what has come already, and its handle is stale once its callback has
- * returned. With the last watch of a signal in the process, the handler that was there before is in its place again.
- *
- * errors  LARIAT_ERR_CLOSED when it was stopped inside its callback already.
- * thread  the reactor's. */
-LARIAT_API lariat_status lariat_signal_watch_stop(lariat_signal_watch *watch);
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,7 @@
 pub mod deferred;
 pub mod driver;
 pub mod ffi;
+pub mod files;
 pub mod handles;
 pub mod net;
 pub mod platform;

@@ -103,6 +103,12 @@ statuses! {
     ERR_BAD_FRAME = -46, "what came breaks the framing";
     ERR_ALREADY_REGISTERED = -47, "a producer is registered already";
     ERR_TOO_MANY_DESCRIPTORS = -48, "no more descriptors can be opened";
+    ERR_NOT_FOUND = -49, "there is no such file or directory";
+    ERR_ALREADY_EXISTS = -50, "there is one already";
+    ERR_NOT_A_DIRECTORY = -51, "it is no directory";
+    ERR_NOT_A_FILE = -52, "it is a directory, or another thing that is no file";
+    ERR_NOT_EMPTY = -53, "the directory is not empty";
+    ERR_NO_SPACE = -54, "there is no space left";
 }
 
 impl Status {

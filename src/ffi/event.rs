@@ -45,6 +45,9 @@ pub const LARIAT_EVENT_DATAGRAM_PORT_STOPPED: i32 = 16;
 pub const LARIAT_EVENT_ATTEMPT_FAILED: i32 = 17;
 /// A signal has come, once or more often: lariat_signal_watch_number and _count tell; source: its watch.
 pub const LARIAT_EVENT_SIGNAL: i32 = 18;
+/// Something watched has changed: value is a const lariat_file_change; source: its watch, which is stale after
+/// LARIAT_CHANGE_GONE.
+pub const LARIAT_EVENT_FILE_CHANGED: i32 = 19;
 
 const _: () = assert!(
     LARIAT_EVENT_CALL == events::CALL
@@ -64,6 +67,7 @@ const _: () = assert!(
         && LARIAT_EVENT_DATAGRAM_PORT_STOPPED == events::DATAGRAM_PORT_STOPPED
         && LARIAT_EVENT_ATTEMPT_FAILED == events::ATTEMPT_FAILED
         && LARIAT_EVENT_SIGNAL == events::SIGNAL
+        && LARIAT_EVENT_FILE_CHANGED == events::FILE_CHANGED
         && LARIAT_EMPTY == Status::EMPTY.0
 );
 

@@ -66,8 +66,16 @@ pub struct lariat_stats {
     pub reconnecting_clients: u64,
     /// Connection pools.
     pub connection_pools: u64,
+    /// Open files.
+    pub files: u64,
+    /// Directories that are being read.
+    pub directories: u64,
+    /// Bytes, entries and information that operations on files have given.
+    pub file_values: u64,
     /// Watches of signals that were not stopped, those of the Deferreds of lariat_reactor_when_signal among them.
     pub signal_watches: u64,
+    /// Watches of files and directories that were not stopped.
+    pub file_watches: u64,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers.
@@ -75,7 +83,8 @@ unsafe impl Versioned for lariat_stats {
     const FIELDS: &'static [usize] = fields!(lariat_stats:
         struct_size threads delayed_calls soon_calls deferreds failures results watchers triggers locks semaphores
         queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns transports
-        listeners datagram_ports look_ups addresses reconnecting_clients connection_pools signal_watches);
+        listeners datagram_ports look_ups addresses reconnecting_clients connection_pools files directories
+        file_values signal_watches file_watches);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -106,7 +115,11 @@ unsafe impl Versioned for lariat_stats {
             addresses: 0,
             reconnecting_clients: 0,
             connection_pools: 0,
+            files: 0,
+            directories: 0,
+            file_values: 0,
             signal_watches: 0,
+            file_watches: 0,
         }
     }
 }
@@ -174,7 +187,11 @@ impl lariat_stats {
             addresses: alive(Kind::Addresses),
             reconnecting_clients: alive(Kind::ReconnectingClient),
             connection_pools: alive(Kind::ConnectionPool),
+            files: alive(Kind::File),
+            directories: alive(Kind::Directory),
+            file_values: alive(Kind::Bytes) + alive(Kind::DirectoryEntries) + alive(Kind::FileInfo),
             signal_watches: alive(Kind::SignalWatch),
+            file_watches: alive(Kind::FileWatch),
         }
     }
 }

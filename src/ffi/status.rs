@@ -122,6 +122,18 @@ pub const LARIAT_ERR_BAD_FRAME: i32 = -46;
 pub const LARIAT_ERR_ALREADY_REGISTERED: i32 = -47;
 /// The process, or the system, has as many descriptors as it may.
 pub const LARIAT_ERR_TOO_MANY_DESCRIPTORS: i32 = -48;
+/// There is no such file or directory.
+pub const LARIAT_ERR_NOT_FOUND: i32 = -49;
+/// There is a file or directory of that name already.
+pub const LARIAT_ERR_ALREADY_EXISTS: i32 = -50;
+/// It is no directory, where one is needed.
+pub const LARIAT_ERR_NOT_A_DIRECTORY: i32 = -51;
+/// It is a directory, a named pipe or the like, where a file is needed.
+pub const LARIAT_ERR_NOT_A_FILE: i32 = -52;
+/// The directory is not empty.
+pub const LARIAT_ERR_NOT_EMPTY: i32 = -53;
+/// The disk, or the user's share of it, is full.
+pub const LARIAT_ERR_NO_SPACE: i32 = -54;
 
 /// The constants are literals for cbindgen's sake; here they are held to the core's.
 macro_rules! same_as_in_core {
@@ -181,6 +193,12 @@ same_as_in_core! {
     LARIAT_ERR_BAD_FRAME ERR_BAD_FRAME;
     LARIAT_ERR_ALREADY_REGISTERED ERR_ALREADY_REGISTERED;
     LARIAT_ERR_TOO_MANY_DESCRIPTORS ERR_TOO_MANY_DESCRIPTORS;
+    LARIAT_ERR_NOT_FOUND ERR_NOT_FOUND;
+    LARIAT_ERR_ALREADY_EXISTS ERR_ALREADY_EXISTS;
+    LARIAT_ERR_NOT_A_DIRECTORY ERR_NOT_A_DIRECTORY;
+    LARIAT_ERR_NOT_A_FILE ERR_NOT_A_FILE;
+    LARIAT_ERR_NOT_EMPTY ERR_NOT_EMPTY;
+    LARIAT_ERR_NO_SPACE ERR_NO_SPACE;
 }
 
 /// Tells the status of this thread's last failed call. A call that works leaves it alone.

@@ -9,6 +9,11 @@ use crate::deferred::looping_call::LoopingCall;
 use crate::deferred::queue::Queue;
 use crate::deferred::results::Results;
 use crate::deferred::triggers::Trigger;
+use crate::files::bytes::Bytes;
+use crate::files::directory::{Directory, DirectoryEntries};
+use crate::files::file::File;
+use crate::files::info::FileInfo;
+use crate::files::watch::FileWatch;
 use crate::handles::Body;
 use crate::net::connection_pool::ConnectionPool;
 use crate::net::group::ReactorGroup;
@@ -37,6 +42,11 @@ pub struct lariat_trigger {
 
 /// A watched descriptor, until lariat_watcher_stop.
 pub struct lariat_watcher {
+    _private: [u8; 0],
+}
+
+/// A watched file or directory, until lariat_file_watch_stop, or until it has told that what it watched is gone.
+pub struct lariat_file_watch {
     _private: [u8; 0],
 }
 
@@ -136,6 +146,34 @@ pub struct lariat_reconnecting_client {
 
 /// Connections that are kept open to be used again. Until lariat_connection_pool_free.
 pub struct lariat_connection_pool {
+    _private: [u8; 0],
+}
+
+/// An open file, until the Deferred of lariat_file_close has fired.
+pub struct lariat_file {
+    _private: [u8; 0],
+}
+
+/// A directory that is being read, until the Deferred of lariat_directory_close has fired.
+pub struct lariat_directory {
+    _private: [u8; 0],
+}
+
+/// Bytes that were read, or a path. They live as long as the Deferred whose value they are, or, once they are taken,
+/// until lariat_bytes_free.
+pub struct lariat_bytes {
+    _private: [u8; 0],
+}
+
+/// Entries of a directory. They live as long as the Deferred whose value they are, or, once they are taken, until
+/// lariat_directory_entries_free.
+pub struct lariat_directory_entries {
+    _private: [u8; 0],
+}
+
+/// What is known of a file. It lives as long as the Deferred whose value it is, or, once it is taken, until
+/// lariat_file_info_free.
+pub struct lariat_file_info {
     _private: [u8; 0],
 }
 
@@ -248,6 +286,19 @@ pub type lariat_ready_fn = Option<extern "C" fn(watcher: *mut lariat_watcher, re
 /// number     the signal's, as SIGINT.
 /// user_data  as given with the function.
 pub type lariat_signal_fn = Option<extern "C" fn(watch: *mut lariat_signal_watch, number: i32, user_data: *mut c_void)>;
+
+/// Told of a change, on the reactor's thread.
+///
+/// watch      the watch: for lariat_file_watch_stop.
+/// change     what has changed; valid until the function returns.
+/// user_data  as given with the function.
+pub type lariat_file_changed_fn = Option<
+    extern "C" fn(
+        watch: *mut lariat_file_watch,
+        change: *const super::file_watch::lariat_file_change,
+        user_data: *mut c_void,
+    ),
+>;
 
 /// A job, on a pool thread.
 ///
@@ -412,6 +463,7 @@ handles! {
     lariat_trigger = Trigger;
     lariat_watcher = Watcher;
     lariat_signal_watch = SignalWatch;
+    lariat_file_watch = FileWatch;
     lariat_datagram_port = DatagramPort;
     lariat_deferred = Deferred;
     lariat_failure = Failure;
@@ -430,4 +482,9 @@ handles! {
     lariat_reconnecting_client = Client;
     lariat_connection_pool = ConnectionPool;
     lariat_reactor_group = ReactorGroup;
+    lariat_file = File;
+    lariat_directory = Directory;
+    lariat_bytes = Bytes;
+    lariat_directory_entries = DirectoryEntries;
+    lariat_file_info = FileInfo;
 }

@@ -49,9 +49,16 @@ pub enum Kind {
     ReconnectingClient,
     ConnectionPool,
     ReactorGroup,
+    File,
+    Directory,
+    Bytes,
+    DirectoryEntries,
+    FileInfo,
     Signals,
     SignalWatch,
+    FileWatches,
+    FileWatch,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 30;
+pub const KINDS: usize = 37;

@@ -292,10 +292,16 @@ struct Shelf {
 }
 
 /// The slots of one reactor, of every kind.
-#[derive(Default)]
 pub struct Pools {
     shelves: [Shelf; KINDS],
     root: Cell<u32>,
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        // Arrays have a default of their own up to 32 elements.
+        Self { shelves: std::array::from_fn(|_| Shelf::default()), root: Cell::default() }
+    }
 }
 
 impl Pools {

@@ -3,12 +3,18 @@
 
 mod errors;
 pub use errors::{SystemError, system_error};
+mod watch_files;
+pub use watch_files::*;
 mod names;
 pub use names::{NameError, look_up};
 #[cfg(unix)]
 mod datagrams;
 #[cfg(unix)]
 pub use datagrams::*;
+#[cfg(unix)]
+mod files;
+#[cfg(unix)]
+pub use files::*;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]
@@ -29,6 +35,10 @@ pub use windows::*;
 mod windows_datagrams;
 #[cfg(windows)]
 pub use windows_datagrams::*;
+#[cfg(windows)]
+mod windows_files;
+#[cfg(windows)]
+pub use windows_files::*;
 #[cfg(windows)]
 mod windows_signals;
 #[cfg(windows)]

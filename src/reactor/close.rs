@@ -7,14 +7,17 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 21] = [
+const ENDED: [Kind; 24] = [
     Kind::ReconnectingClient,
     Kind::ConnectionPool,
     Kind::Listener,
     Kind::DatagramPort,
     Kind::Transport,
+    Kind::File,
+    Kind::Directory,
     Kind::Watcher,
     Kind::SignalWatch,
+    Kind::FileWatch,
     Kind::Trigger,
     Kind::LoopingCall,
     Kind::CooperativeTask,
@@ -52,12 +55,16 @@ pub fn free(reactor: ReactorItem) -> Result {
     reactor.pools.end_all(Kind::ThreadPool);
     reactor.pools.end_all(Kind::Network);
     reactor.pools.end_all(Kind::Signals);
+    reactor.pools.end_all(Kind::FileWatches);
     reactor.soon.clear();
     drop(reactor.when_running.take());
     events::clear(reactor);
     reactor.pools.close(&[]);
     reactor.pools.end_all(Kind::Results);
     reactor.pools.end_all(Kind::Addresses);
+    reactor.pools.end_all(Kind::Bytes);
+    reactor.pools.end_all(Kind::DirectoryEntries);
+    reactor.pools.end_all(Kind::FileInfo);
     reactor.pools.end_all(Kind::Failure);
     simulation::leave(reactor);
     drop(reactor.take_hooks());
@@ -93,6 +100,7 @@ fn wipe(reactor: &Reactor) {
     reactor.kept.clear();
     reactor.network.set(0);
     reactor.signals.set(0);
+    reactor.file_watches.set(0);
     reactor.look_ups.set(0);
     reactor.entered.take();
     reactor.scope.set(0);

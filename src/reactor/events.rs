@@ -39,6 +39,8 @@ pub const DATAGRAM_PORT_STOPPED: i32 = 16;
 pub const ATTEMPT_FAILED: i32 = 17;
 /// `LARIAT_EVENT_SIGNAL`
 pub const SIGNAL: i32 = 18;
+/// `LARIAT_EVENT_FILE_CHANGED`
+pub const FILE_CHANGED: i32 = 19;
 
 /// One event. What it owns lives until the next one is asked for.
 #[derive(Default)]

@@ -201,9 +201,7 @@ pub fn record(handle: Word, outcome: JobOutcome) -> Result {
 
 /// Whether nobody wants the result of the job that runs on this thread.
 pub fn is_cancelled(handle: Word) -> Result<bool> {
-    with_current(handle, |current| {
-        current.job.borrow().as_ref().is_some_and(|job| job.is_cancelled())
-    })
+    with_current(handle, |current| current.job.borrow().as_ref().is_some_and(|job| job.is_cancelled()))
 }
 
 fn with_current<R>(handle: Word, call: impl FnOnce(&Current) -> R) -> Result<R> {

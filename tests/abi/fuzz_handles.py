@@ -72,6 +72,7 @@ CALLBACKS = {
     "lariat_step_fn": "quiet_step",
     "lariat_ready_fn": "quiet_ready",
     "lariat_signal_fn": "quiet_signal",
+    "lariat_file_changed_fn": "quiet_file_changed",
     "lariat_job_fn": "quiet_job",
     "lariat_blocking_fn": "quiet_blocking",
     "lariat_resolver_fn": "quiet_resolver",
@@ -80,7 +81,8 @@ CALLBACKS = {
 STRUCTS = {"lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT", "lariat_link": "LINK",
            "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER"}
 # What is given for text, where it is not just any; by function, or by the parameter's name.
-TEXTS = {"lariat_reactor_connect": "tcp://127.0.0.1:1", "lariat_reactor_connect_event": "tcp://127.0.0.1:1", "endpoint": "tcp://127.0.0.1:0"}
+TEXTS = {"lariat_reactor_connect": "tcp://127.0.0.1:1", "lariat_reactor_connect_event": "tcp://127.0.0.1:1", "endpoint": "tcp://127.0.0.1:0",
+         "lariat_reactor_watch_path": "/dev/null", "lariat_reactor_watch_path_full": "/dev/null", "lariat_reactor_watch_path_event": "/dev/null"}
 
 BAD = "LARIAT_ERR_INVALID_ARGUMENT"
 ANY = "WANT_ANYTHING"

@@ -27,12 +27,13 @@ enum kind {
     KIND_LISTENER,
     KIND_TRANSPORT,
     KIND_SIGNAL_WATCH,
+    KIND_FILE_WATCH,
     KINDS
 };
 
 static const char *const kind_names[KINDS] = {
     "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "addresses", "lock", "semaphore", "queue",
-    "looping call", "cooperator", "cooperative task", "scope", "simulation", "listener", "transport", "signal watch",
+    "looping call", "cooperator", "cooperative task", "scope", "simulation", "listener", "transport", "signal watch", "file watch",
 };
 
 /* ---- callbacks that do nothing ------------------------------------------------------------------------------------------- */
@@ -65,6 +66,12 @@ static inline void quiet_ready(lariat_watcher *watcher, int32_t readiness, void 
 static inline void quiet_signal(lariat_signal_watch *watch, int32_t number, void *user_data) {
     (void)watch;
     (void)number;
+    (void)user_data;
+}
+
+static inline void quiet_file_changed(lariat_file_watch *watch, const lariat_file_change *change, void *user_data) {
+    (void)watch;
+    (void)change;
     (void)user_data;
 }
 
@@ -231,6 +238,7 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_LISTENER: answer = lariat_listener_port(handle); break;
     case KIND_TRANSPORT: answer = lariat_transport_buffered(handle); break;
     case KIND_SIGNAL_WATCH: answer = lariat_signal_watch_count(handle); break;
+    case KIND_FILE_WATCH: answer = lariat_file_watch_is_polling(handle); break;
     case KINDS: break;
     }
     if (failed) answer = lariat_last_error();
@@ -305,6 +313,7 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every.of[KIND_WATCHER] = lariat_reactor_watch(reactor, every.ends[0], LARIAT_READABLE, quiet_ready, NULL);
     every.of[KIND_LISTENER] = lariat_reactor_listen(reactor, "tcp://127.0.0.1:0", &protocol, NULL, NULL);
     every.of[KIND_SIGNAL_WATCH] = lariat_reactor_watch_signal(reactor, SIGURG, quiet_signal, NULL);
+    every.of[KIND_FILE_WATCH] = lariat_reactor_watch_path(reactor, "/dev/null", 0, quiet_file_changed, NULL);
     every.of[KIND_TRANSPORT] = lariat_reactor_adopt_stream(reactor, dup(every.ends[1]), &protocol, NULL);
 #endif
     for (int kind = 0; kind < KINDS; kind++)
@@ -333,6 +342,7 @@ static inline void every_kind_end(const every_kind *every) {
     if (every->of[KIND_LISTENER]) CHECK_OK(lariat_deferred_release(lariat_listener_stop(every->of[KIND_LISTENER])));
     if (every->of[KIND_TRANSPORT]) CHECK_OK(lariat_transport_abort_connection(every->of[KIND_TRANSPORT]));
     if (every->of[KIND_SIGNAL_WATCH]) CHECK_OK(lariat_signal_watch_stop(every->of[KIND_SIGNAL_WATCH]));
+    if (every->of[KIND_FILE_WATCH]) CHECK_OK(lariat_file_watch_stop(every->of[KIND_FILE_WATCH]));
     turn(every->of[KIND_REACTOR]);
 #ifndef _WIN32
     int ends[2] = {every->ends[0], every->ends[1]};

@@ -292,7 +292,8 @@ static inline void test_nothing_alive(const char *file, int line, lariat_reactor
         {"cooperators", stats.cooperators}, {"cooperative_tasks", stats.cooperative_tasks}, {"scopes", stats.scopes},
         {"jobs", stats.jobs}, {"events", stats.events}, {"look_ups", stats.look_ups}, {"addresses", stats.addresses},
         {"transports", stats.transports}, {"listeners", stats.listeners}, {"datagram_ports", stats.datagram_ports},
-        {"signal_watches", stats.signal_watches}, {"callbacks_running", stats.callbacks_running},
+        {"signal_watches", stats.signal_watches},
+        {"file_watches", stats.file_watches}, {"callbacks_running", stats.callbacks_running},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i].alive) test_fail(file, line, "left alive: %llu %s", (unsigned long long)kinds[i].alive, kinds[i].kind);
