@@ -2,7 +2,7 @@
 
 use super::info::Facts;
 use crate::platform;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::ops::Bound;
@@ -79,6 +79,11 @@ impl Entry {
             (Some(one), Some(another)) => one == another,
             _ => self.is_directory == other.is_directory,
         }
+    }
+
+    /// Whether both are the same file for sure.
+    pub fn is_known_same(&self, other: &Self) -> bool {
+        self.identity().is_some() && self.identity() == other.identity()
     }
 
     fn has_other_content(&self, now: &Self) -> bool {
@@ -200,8 +205,15 @@ pub fn compare(known: &mut Known, now: Known) -> Vec<Change> {
     let is_other = |path: &[u8], old: &Entry| {
         now.get(path).is_none_or(|new| !old.is_same(new) && (old.is_directory || new.is_directory))
     };
-    let removed = known.iter().rev().filter(|(path, old)| is_other(path, old));
-    let removed: Vec<_> = removed.map(|(path, old)| Change::of(REMOVED, path, old.is_directory)).collect();
+    let other: Vec<_> = known.iter().filter(|(path, old)| is_other(path, old)).map(|(path, _)| path.clone()).collect();
+    // With a directory goes what was in it.
+    let inside = other.iter().flat_map(|path| below(known, path)).collect::<Vec<_>>();
+    let removed: BTreeSet<Vec<u8>> = other.into_iter().chain(inside).collect();
+    let removed = removed.into_iter().rev().filter_map(|path| {
+        let is_directory = known.get(&path)?.is_directory;
+        Some(Change { kind: REMOVED, path, from: None, is_directory })
+    });
+    let removed: Vec<Change> = removed.collect();
     for change in &removed {
         known.remove(&change.path);
     }
@@ -242,13 +254,20 @@ fn find_moves(known: &mut Known, now: &Known, changes: &mut Vec<Change>) -> bool
         if old.is_some_and(|old| old.is_same(new)) {
             continue;
         }
-        // What is there still has to move away itself.
-        if old.and_then(Entry::identity).is_some_and(|identity| there.contains_key(&identity)) {
+        // What is there still has to move away itself, or what is in it.
+        let is_in_the_way = old.is_some_and(|old| {
+            old.is_directory != new.is_directory || old.identity().is_some_and(|identity| there.contains_key(&identity))
+        });
+        if is_in_the_way || (old.is_some() && !below(known, to).is_empty()) {
             continue;
         }
         let Some(from) = new.identity().and_then(|identity| vanished.get(&identity)) else { continue };
-        // A directory that was moved just now has taken it along.
-        if !known.get(from).is_some_and(|old| old.is_same(new)) {
+        // A directory that was moved just now has taken it along, and none can be moved into itself.
+        let is_inside = to.strip_prefix(from.as_slice()).is_some_and(|rest| rest.starts_with(b"/"));
+        if is_inside || !known.get(from).is_some_and(|old| old.is_same(new)) {
+            continue;
+        }
+        if !make_way(known, now, &vanished, to, changes) {
             continue;
         }
         let taken = take(known, from);
@@ -263,4 +282,31 @@ fn find_moves(known: &mut Known, now: &Known, changes: &mut Vec<Change>) -> bool
         found = true;
     }
     found
+}
+
+/// The directories that a path is in are there, if need be as new ones. False: one of them is still to be moved, or to
+/// be replaced.
+fn make_way(
+    known: &mut Known,
+    now: &Known,
+    vanished: &HashMap<Identity, Vec<u8>>,
+    to: &[u8],
+    changes: &mut Vec<Change>,
+) -> bool {
+    let ends = to.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    let mut missing = Vec::new();
+    for directory in ends.map(|end| &to[..end]) {
+        let Some(new) = now.get(directory) else { return false };
+        match known.get(directory) {
+            Some(old) if old.is_same(new) => {}
+            Some(_) => return false,
+            None if new.identity().is_some_and(|identity| vanished.contains_key(&identity)) => return false,
+            None => missing.push((directory.to_vec(), new.clone())),
+        }
+    }
+    for (directory, new) in missing {
+        changes.push(Change::of(CREATED, &directory, true));
+        known.insert(directory, new);
+    }
+    true
 }

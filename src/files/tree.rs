@@ -75,7 +75,9 @@ impl Tree {
             let Some(watching) = watching else { return Ok(()) };
             // Links are followed to what is watched, and not inside of it.
             let number = watching.add(&place.path_of(directory), directory.is_empty())?;
-            if let Some(before) = numbers.insert(directory.to_vec(), number).filter(|before| *before != number) {
+            let before = numbers.insert(directory.to_vec(), number).filter(|before| *before != number);
+            // One that has another path by now is watched there.
+            if let Some(before) = before.filter(|before| directories.get(before).is_some_and(|of| of == directory)) {
                 directories.remove(&before);
                 watching.remove(before);
             }
@@ -194,7 +196,8 @@ impl Tree {
                         self.push(Change::of(MODIFIED, path, false));
                     }
                 }
-                return Ok(());
+                let is_missed = !both_files && self.place.is_recursive && !self.is_watched(path);
+                return if is_missed { self.look_into(watching, path) } else { Ok(()) };
             }
             self.disappeared(watching, path);
         }
@@ -204,25 +207,60 @@ impl Tree {
         if is_directory && self.place.is_recursive { self.look_into(watching, path) } else { Ok(()) }
     }
 
-    /// What is in a directory that is new here came before it was watched, or will be told a second time.
+    /// What is in a directory that is new here came before it was watched, or will be told a second time, or has changed
+    /// while nobody was told.
     fn look_into(&mut self, watching: &dyn Watching, path: &[u8]) -> io::Result<()> {
         let found = match self.look(Some(watching), path) {
             // It is gone already, or was replaced: that is told next.
-            Err(why) if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
-            Err(why) if why.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+            Err(why) if is_gone(&why) || why.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
             found => found?,
         };
-        for lost in compare::below(&self.known, path).into_iter().rev().filter(|path| !found.contains_key(path)) {
-            self.disappeared(watching, &lost);
+        let is_other = |known: &Entry, new: &Entry| !known.is_same(new) && (known.is_directory || new.is_directory);
+        let is_lost = |path: &Vec<u8>| match (self.known.get(path), found.get(path)) {
+            (Some(known), Some(new)) => is_other(known, new),
+            (_, new) => new.is_none(),
+        };
+        let lost: Vec<_> = compare::below(&self.known, path).into_iter().filter(is_lost).collect();
+        for lost in lost.iter().rev() {
+            self.forget(watching, lost, &found);
         }
         for (path, entry) in found {
-            if !self.known.contains_key(&path) {
-                let is_directory = entry.is_directory;
-                self.known.insert(path.clone(), entry);
-                self.push(Change::of(CREATED, &path, is_directory));
+            let kind = match self.known.get(&path) {
+                None => CREATED,
+                Some(known) if known.is_same(&entry) => continue,
+                Some(_) => MODIFIED,
+            };
+            let change = Change::of(kind, &path, entry.is_directory);
+            self.known.insert(path, entry);
+            if kind == CREATED || !self.fresh.contains_key(&change.path) {
+                self.push(change);
             }
         }
         Ok(())
+    }
+
+    /// Something is not there any more, nor what was in it; what was found in its place is watched already.
+    fn forget(&mut self, watching: &dyn Watching, path: &[u8], found: &Known) {
+        for (rest, entry) in compare::take(&mut self.known, path).into_iter().rev() {
+            let path = [path, &rest].concat();
+            if !found.get(&path).is_some_and(|new| new.is_directory) {
+                self.forget_number(watching, &path);
+            }
+            self.push(Change::of(REMOVED, &path, entry.is_directory));
+        }
+    }
+
+    fn forget_number(&mut self, watching: &dyn Watching, path: &[u8]) {
+        if let Some(number) = self.take_number(path) {
+            watching.remove(number);
+        }
+    }
+
+    /// The number of a directory that has no other path by now.
+    fn take_number(&mut self, path: &[u8]) -> Option<i32> {
+        let number = self.numbers.remove(path)?;
+        let is_its = self.directories.get(&number).is_some_and(|of| of == path);
+        is_its.then(|| self.directories.remove(&number)).map(|_| number)
     }
 
     fn disappeared(&mut self, watching: &dyn Watching, path: &[u8]) {
@@ -233,18 +271,19 @@ impl Tree {
     /// A path and all below it is no longer known, nor are the numbers of the directories.
     fn take(&mut self, path: &[u8]) -> Taken {
         let entries = compare::take(&mut self.known, path);
-        let number_of = |(rest, _): &(Vec<u8>, Entry)| {
-            self.numbers.remove(&[path, rest].concat()).map(|number| (rest.clone(), number))
-        };
-        let numbers: Vec<_> = entries.iter().filter_map(number_of).collect();
-        for (_, number) in &numbers {
-            self.directories.remove(number);
-        }
-        (entries, numbers)
+        let rests: Vec<Vec<u8>> = entries.iter().map(|(rest, _)| rest.clone()).collect();
+        let number_of = |rest: Vec<u8>| self.take_number(&[path, &rest].concat()).map(|number| (rest, number));
+        (entries, rests.into_iter().filter_map(number_of).collect())
+    }
+
+    /// Of what was taken out: it may have been found at another path meanwhile.
+    fn let_go_of(&self, watching: &dyn Watching, numbers: Vec<(Vec<u8>, i32)>) {
+        let gone = numbers.into_iter().filter(|(_, number)| !self.directories.contains_key(number));
+        gone.for_each(|(_, number)| watching.remove(number));
     }
 
     fn tell_removed(&mut self, watching: &dyn Watching, path: &[u8], (entries, numbers): Taken) {
-        numbers.into_iter().for_each(|(_, number)| watching.remove(number));
+        self.let_go_of(watching, numbers);
         // What is inside first.
         for (rest, entry) in entries.into_iter().rev() {
             self.push(Change::of(REMOVED, &[path, &rest].concat(), entry.is_directory));
@@ -267,27 +306,61 @@ impl Tree {
         let Some(at) = self.next.iter().rposition(is_other_half) else {
             return self.appeared(watching, path, notice.is_directory);
         };
-        // What it has replaced is gone with that.
-        let (_, numbers) = self.take(path);
-        numbers.into_iter().for_each(|(_, number)| watching.remove(number));
-        let moved = Change { kind: MOVED, path: path.to_vec(), from: None, is_directory: notice.is_directory };
-        let Next::Left { from, taken: (entries, numbers), .. } =
-            std::mem::replace(&mut self.next[at], Next::Change(moved))
-        else {
-            return Ok(());
-        };
-        if let Next::Change(change) = &mut self.next[at] {
-            change.from = Some(from);
+        if at + 1 != self.next.len() {
+            // What happened in between may have to do with either path.
+            self.give_up_halves(watching);
+            return self.appeared(watching, path, notice.is_directory);
         }
-        self.fresh.remove(path);
-        compare::put(&mut self.known, path, entries);
-        for (rest, number) in numbers {
-            let directory = [path, &rest].concat();
-            self.directories.insert(number, directory.clone());
-            self.numbers.insert(directory, number);
+        let Some(Next::Left { from, taken, .. }) = self.next.pop_back() else { return Ok(()) };
+        let moved = taken.0.first().map(|(_, entry)| entry.clone());
+        let there = self.known.get(path);
+        let is_there = there.zip(moved.as_ref()).is_some_and(|(there, moved)| there.is_known_same(moved));
+        if is_there {
+            // A look at the directory that it has come to was quicker.
+            self.tell_removed(watching, &from, taken);
+        } else {
+            let is_directory = moved.is_some_and(|moved| moved.is_directory);
+            let is_other_kind = there.is_some_and(|there| there.is_directory != is_directory);
+            self.clear_the_way(watching, path, is_other_kind);
+            self.push(Change { kind: MOVED, path: path.to_vec(), from: Some(from), is_directory });
+            let (entries, numbers) = taken;
+            compare::put(&mut self.known, path, entries);
+            let numbers = numbers.into_iter().filter(|(_, number)| !self.directories.contains_key(number));
+            for (rest, number) in numbers.collect::<Vec<_>>() {
+                let directory = [path, &rest].concat();
+                self.directories.insert(number, directory.clone());
+                self.numbers.insert(directory, number);
+            }
         }
-        // What happened in it while it had no name was told to nobody.
-        if notice.is_directory && self.place.is_recursive { self.look_into(watching, path) } else { Ok(()) }
+        self.reconcile(watching, path)
+    }
+
+    /// What was known of what has arrived may have been of what had its name before, or will have it: what is told lies
+    /// behind what is seen. Where nothing is any more, that is told next.
+    fn reconcile(&mut self, watching: &dyn Watching, path: &[u8]) -> io::Result<()> {
+        let Ok(entry) = Entry::look(&self.place.path_of(path)) else { return Ok(()) };
+        let is_directory = entry.is_directory;
+        if self.known.get(path).is_none_or(|known| known.is_directory != is_directory) {
+            self.disappeared(watching, path);
+            self.known.insert(path.to_vec(), entry);
+            self.push(Change::of(CREATED, path, is_directory));
+        }
+        if is_directory && self.place.is_recursive { self.look_into(watching, path) } else { Ok(()) }
+    }
+
+    fn is_watched(&self, path: &[u8]) -> bool {
+        let number = self.numbers.get(path);
+        number.and_then(|number| self.directories.get(number)).is_some_and(|of| of == path)
+    }
+
+    /// What is known of a path that something else has now. What is in it is told to be gone, and it itself where it is
+    /// of another kind.
+    fn clear_the_way(&mut self, watching: &dyn Watching, path: &[u8], is_told: bool) {
+        let (mut entries, numbers) = self.take(path);
+        if !is_told && !entries.is_empty() {
+            entries.remove(0);
+        }
+        self.tell_removed(watching, path, (entries, numbers));
     }
 
     /// No other half has come: what has lost its name is not in the directory any more.
@@ -297,7 +370,7 @@ impl Tree {
             match next {
                 Next::Change(change) => self.next.push_back(Next::Change(change)),
                 Next::Left { from, taken: (entries, numbers), .. } => {
-                    numbers.into_iter().for_each(|(_, number)| watching.remove(number));
+                    self.let_go_of(watching, numbers);
                     for (rest, entry) in entries.into_iter().rev() {
                         let change = Change::of(REMOVED, &[from.as_slice(), &rest].concat(), entry.is_directory);
                         self.next.push_back(Next::Change(change));
