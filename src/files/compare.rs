@@ -51,7 +51,7 @@ pub struct Entry {
     pub is_directory: bool,
     /// It has changed since its facts were looked at.
     pub is_touched: bool,
-    facts: Option<Facts>,
+    pub(super) facts: Option<Facts>,
 }
 
 impl Entry {

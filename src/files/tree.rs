@@ -144,6 +144,8 @@ impl Tree {
                 }
                 return Ok(());
             }
+            // Of one that is not known any more nothing is told.
+            _ if !directory.is_empty() && !self.known.contains_key(&directory) => return Ok(()),
             _ if notice.name.is_empty() || self.place.only.as_deref().is_some_and(|only| only != notice.name) => {
                 return Ok(());
             }
@@ -188,16 +190,19 @@ impl Tree {
     fn appeared(&mut self, watching: &dyn Watching, path: &[u8], is_directory: bool) -> io::Result<()> {
         let entry = Entry::look(&self.place.path_of(path)).unwrap_or(Entry::unseen(is_directory));
         if let Some(known) = self.known.get(path) {
-            let (is_same, both_files) = (known.is_same(&entry), !known.is_directory && !entry.is_directory);
+            let (is_same, is_sure) = (known.is_same(&entry), known.is_known_same(&entry));
+            let both_files = !known.is_directory && !entry.is_directory;
             if is_same || both_files {
-                if !is_same {
+                if !is_sure {
                     self.known.insert(path.to_vec(), entry);
-                    if !self.fresh.contains_key(path) {
-                        self.push(Change::of(MODIFIED, path, false));
-                    }
                 }
-                let is_missed = !both_files && self.place.is_recursive && !self.is_watched(path);
-                return if is_missed { self.look_into(watching, path) } else { Ok(()) };
+                if !is_same && !self.fresh.contains_key(path) {
+                    self.push(Change::of(MODIFIED, path, false));
+                }
+                // Of one that nobody has seen it is not known whether it is this one.
+                let is_missed = !is_sure || !self.is_watched(path);
+                let is_looked_into = !both_files && self.place.is_recursive && is_missed;
+                return if is_looked_into { self.look_into(watching, path) } else { Ok(()) };
             }
             self.disappeared(watching, path);
         }
@@ -344,6 +349,8 @@ impl Tree {
             self.disappeared(watching, path);
             self.known.insert(path.to_vec(), entry);
             self.push(Change::of(CREATED, path, is_directory));
+        } else if let Some(known) = self.known.get_mut(path) {
+            *known = Entry { is_touched: known.is_touched, ..entry };
         }
         if is_directory && self.place.is_recursive { self.look_into(watching, path) } else { Ok(()) }
     }
@@ -357,9 +364,7 @@ impl Tree {
     /// of another kind.
     fn clear_the_way(&mut self, watching: &dyn Watching, path: &[u8], is_told: bool) {
         let (mut entries, numbers) = self.take(path);
-        if !is_told && !entries.is_empty() {
-            entries.remove(0);
-        }
+        entries.retain(|(rest, _)| is_told || !rest.is_empty());
         self.tell_removed(watching, path, (entries, numbers));
     }
 

@@ -345,8 +345,8 @@ impl Folder {
     /// Removes one entry. False: it is a folder that is not empty.
     fn remove(&self, name: &CStr) -> io::Result<bool> {
         match self.unlink(name, 0) {
-            Ok(()) => return Ok(true),
-            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Ok(()) => Ok(true),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(true),
             // What unlink says of a folder: EISDIR, or EPERM as POSIX wants it.
             Err(why) => match self.unlink(name, libc::AT_REMOVEDIR) {
                 Ok(()) => Ok(true),

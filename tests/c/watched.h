@@ -105,7 +105,7 @@ static inline void expect_at(const char *file, int line, lariat_reactor *reactor
 /* ---- the model: the paths that should be there ---- */
 
 typedef struct model {
-    char (*paths)[96];
+    char (*paths)[512];
     size_t count, room;
     long overflows, modified, created;
     int is_over; /* the path "end" has been created */
@@ -123,7 +123,8 @@ static inline void model_add(model *one, const char *path) {
         one->paths = realloc(one->paths, one->room * sizeof *one->paths);
         CHECK(one->paths != NULL);
     }
-    snprintf(one->paths[one->count++], sizeof *one->paths, "%s", path);
+    CHECK(strlen(path) < sizeof *one->paths);
+    strcpy(one->paths[one->count++], path);
 }
 
 static inline void model_remove_at(model *one, size_t place) {
@@ -159,7 +160,7 @@ static inline void model_change(lariat_file_watch *watch, const lariat_file_chan
         break;
     case LARIAT_CHANGE_MOVED: {
         size_t length = strlen(from);
-        char moved[96];
+        char moved[512];
         if (model_find(one, from) == SIZE_MAX) test_fail(__FILE__, __LINE__, "%s is moved and was not there", from);
         if (model_remove(one, path) > 1) test_fail(__FILE__, __LINE__, "%s is replaced with what is in it", path);
         for (size_t i = 0; i < one->count; i++)
@@ -184,7 +185,7 @@ static inline size_t model_check_below(const model *one, const char *directory) 
     CHECK(stream != NULL);
     for (struct dirent *each; (each = readdir(stream));) {
         struct stat stat;
-        char path[400];
+        char path[700];
         if (!strcmp(each->d_name, ".") || !strcmp(each->d_name, "..")) continue;
         snprintf(path, sizeof path, "%s%s%s", directory, *directory ? "/" : "", each->d_name);
         if (model_find(one, path) == SIZE_MAX) test_fail(__FILE__, __LINE__, "%s is there and was not told", path);
