@@ -44,6 +44,9 @@ typedef struct lariat_trigger lariat_trigger;
 /* A watched descriptor, until lariat_watcher_stop. */
 typedef struct lariat_watcher lariat_watcher;
 
+/* A watched file or directory, until lariat_file_watch_stop, or until it has told that what it watched is gone. */
+typedef struct lariat_file_watch lariat_file_watch;
+
 /* A watched signal, until lariat_signal_watch_stop. */
 typedef struct lariat_signal_watch lariat_signal_watch;
 
@@ -437,6 +440,24 @@ typedef void (*lariat_ready_fn)(lariat_watcher *watcher, int32_t readiness, void
  * number     the signal's, as SIGINT.
  * user_data  as given with the function. */
 typedef void (*lariat_signal_fn)(lariat_signal_watch *watch, int32_t number, void *user_data);
+
+/* A change of something that is watched. It lives until the function that is told of it returns; as the value of an
+ * event, with that. */
+typedef struct lariat_file_change {
+    uint32_t struct_size; /* sizeof(lariat_file_change), as the library knows it. */
+    int32_t kind;         /* What it is: LARIAT_CHANGE_CREATED and so on. */
+    const char *path;     /* What has changed: the path as it was given, and what is below it. */
+    const char *from;     /* What was moved: its path before; else NULL. */
+    int32_t is_directory; /* 1: it is a directory. */
+    int32_t reserved;     /* 0. */
+} lariat_file_change;
+
+/* Told of a change, on the reactor's thread.
+ *
+ * watch      the watch: for lariat_file_watch_stop.
+ * change     what has changed; valid until the function returns.
+ * user_data  as given with the function. */
+typedef void (*lariat_file_changed_fn)(lariat_file_watch *watch, const lariat_file_change *change, void *user_data);
 
 /* A job, on a pool thread.
  *
@@ -1178,6 +1199,84 @@ LARIAT_API lariat_status lariat_watcher_descriptor(lariat_watcher *watcher, lari
  * Twisted  IReactorFDSet.removeReader and removeWriter. */
 LARIAT_API lariat_status lariat_watcher_stop(lariat_watcher *watcher);
 
+/* ---- Watching signals -------------------------------------------------------------------------------------------- */
+
+/* Watches a signal: calls fn from a turn of the loop after it has come. Any number of watches, of this reactor and of
+ * others, may watch the same one; each is told. From the first watch of a signal to the last one's end the process has
+ * a handler of the library's, which calls the one that was there before, and is replaced by that again; one that the
+ * program sets meanwhile stays, and has to call the library's, or nothing is told. What the signal did by default it
+ * does not do while it is watched. A child of fork has what there was before.
+ *
+ * A signal that comes again before its callback is made is told once; lariat_signal_watch_count counts all. A signal
+ * that every thread has blocked does not come.
+ *
+ * number     the signal's, as SIGINT; not SIGKILL or SIGSTOP, which cannot be caught, nor SIGSEGV and the like, which
+ *            say that the program is broken.
+ * user_data  may be NULL; passed through.
+ * returns    a handle that is good until lariat_signal_watch_stop; NULL on failure.
+ * errors     LARIAT_ERR_NOT_SUPPORTED on Windows and when simulated; LARIAT_ERR_TOO_MANY_DESCRIPTORS; LARIAT_ERR_OS for
+ *            a signal that the system keeps for itself.
+ * thread     the reactor's. Which thread the signal comes to does not matter.
+ * POSIX      sigaction. */
+LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal(lariat_reactor *reactor, int32_t number,
+                                                            lariat_signal_fn fn, void *user_data);
+
+/* The same as lariat_reactor_watch_signal, with user_data owned by the library from here on: free_user_data(user_data)
+ * is called exactly once, when the watch is stopped and its callback has returned, when its scope ends, when the
+ * reactor is freed, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal_full(lariat_reactor *reactor, int32_t number,
+                                                                 lariat_signal_fn fn, void *user_data,
+                                                                 lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_watch_signal, but queues an event, LARIAT_EVENT_SIGNAL, instead of calling.
+ *
+ * tag     any number; comes back in the event.
+ * thread  the reactor's. */
+LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal_event(lariat_reactor *reactor, int32_t number,
+                                                                  uint64_t tag);
+
+/* Waits for a signal, once.
+ *
+ * number   as of lariat_reactor_watch_signal.
+ * returns  a Deferred that fires with the number, as a pointer, when the signal comes; cancelling it ends the watch.
+ *          NULL on failure.
+ * errors   as of lariat_reactor_watch_signal.
+ * thread   the reactor's. */
+LARIAT_API lariat_deferred *lariat_reactor_when_signal(lariat_reactor *reactor, int32_t number);
+
+/* Has a signal stop the reactor, as lariat_reactor_stop does: through its shutdown triggers. One that comes while the
+ * reactor does not run, or is stopping, changes nothing.
+ *
+ * number   as of lariat_reactor_watch_signal: SIGINT, SIGTERM.
+ * returns  the watch, to be ended by lariat_signal_watch_stop, or with the reactor; NULL on failure.
+ * errors   as of lariat_reactor_watch_signal.
+ * thread   the reactor's.
+ * Twisted  reactor.run(installSignalHandlers=True), which is not the default here. */
+LARIAT_API lariat_signal_watch *lariat_reactor_stop_on_signal(lariat_reactor *reactor, int32_t number);
+
+/* Tells which signal a watch watches.
+ *
+ * returns  its number; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_signal_watch_number(lariat_signal_watch *watch);
+
+/* Tells how often the signal has come since it is watched, as far as turns have found out. The system makes one of
+ * several that come while the first is not delivered; those from SIGRTMIN on come each.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_signal_watch_count(lariat_signal_watch *watch);
+
+/* Ends a watch: it tells nothing more, also of what has come already, and its handle is stale once its callback has
+ * returned. With the last watch of a signal in the process, the handler that was there before is in its place again.
+ *
+ * errors  LARIAT_ERR_CLOSED when it was stopped inside its callback already.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_signal_watch_stop(lariat_signal_watch *watch);
+
 /* ---- Protocols: what a connection's owner wants to be told ------------------------------------------------------- */
 
 /* What the owner of a connection wants to be told: to be filled by lariat_protocol_init, changed, and given to what
@@ -1862,7 +1961,7 @@ LARIAT_API lariat_status lariat_process_protocol_init(lariat_process_protocol *p
  *           LARIAT_ERR_NOT_SUPPORTED on Windows, and by a simulated reactor.
  * thread    the reactor's. Nothing is called from inside this call. When the scope or the reactor ends first, its pipes
  *           are closed, and it is killed with LARIAT_PROCESS_KILL_AT_END alone; one that goes on is waited for when
- *           another child is started or ends, or a reactor is freed, or by the host.
+ *           another child is started or ends, or by the host.
  * Twisted   IReactorProcess.spawnProcess. */
 LARIAT_API lariat_process *lariat_reactor_spawn(lariat_reactor *reactor, const lariat_process_options *options,
                                                 const lariat_process_protocol *protocol, void *self);
@@ -3634,6 +3733,95 @@ LARIAT_API lariat_deferred *lariat_reactor_remove_directory(lariat_reactor *reac
  * Twisted  FilePath.remove. */
 LARIAT_API lariat_deferred *lariat_reactor_remove_tree(lariat_reactor *reactor, const char *path);
 
+/* ---- Watching files and directories ------------------------------------------------------------------------------ */
+
+enum {
+    /* With all directories below, those that are made later included. */
+    LARIAT_WATCH_RECURSIVE = 1,
+    /* By looking from time to time: for file systems whose changes are made elsewhere, as over a network. */
+    LARIAT_WATCH_POLL = 2,
+};
+
+enum {
+    /* There is something new. */
+    LARIAT_CHANGE_CREATED = 1,
+    /* A file was written to, cut short, or replaced by another one. */
+    LARIAT_CHANGE_MODIFIED = 2,
+    /* Permissions, owner or times have changed. */
+    LARIAT_CHANGE_ATTRIBUTES = 3,
+    /* It is gone, or was moved to where it is not watched. Of a directory what was in it is told first. */
+    LARIAT_CHANGE_REMOVED = 4,
+    /* It has another path now: from is the old one. What is in a directory has moved along, and what was at the new path
+     * before is gone. */
+    LARIAT_CHANGE_MOVED = 5,
+    /* More has changed than the system could remember. What is different is told next, found by looking; what changed in
+     * between is lost. */
+    LARIAT_CHANGE_OVERFLOW = 6,
+    /* What is watched is gone itself, or was moved: the last change of a watch, which is stale when it is told. */
+    LARIAT_CHANGE_GONE = 7,
+};
+
+/* Watches a file or directory: calls fn for each change, in order, from turns of the loop.
+ *
+ * Of a directory its entries are watched, and with LARIAT_WATCH_RECURSIVE all below them; links in it are not followed.
+ * What is made in a new directory before that is watched is told as well, once. A file is watched by its name: it may
+ * be removed, made anew, or replaced by another. A change that follows another one of the same path before that was
+ * told may be told with it: what was just created is not modified as well.
+ *
+ * The system tells of changes by inotify. Where it does not, or has no watches left, which the log says, or with
+ * LARIAT_WATCH_POLL, a pool thread looks from time to time: what happens between two looks is told as far as it can be
+ * seen. A directory is looked through once when it is watched, which takes its time if it is large.
+ *
+ * path       a path as the system has it, copied; what is told begins with it.
+ * flags      0, LARIAT_WATCH_RECURSIVE, LARIAT_WATCH_POLL or both.
+ * user_data  may be NULL; passed through.
+ * returns    a handle that is good until lariat_file_watch_stop, or until LARIAT_CHANGE_GONE was told; NULL on failure.
+ * errors     LARIAT_ERR_NOT_FOUND; LARIAT_ERR_PERMISSION_DENIED; LARIAT_ERR_NOT_SUPPORTED when simulated;
+ *            LARIAT_ERR_OS.
+ * thread     the reactor's.
+ * Twisted    twisted.internet.inotify.INotify.watch. */
+LARIAT_API lariat_file_watch *lariat_reactor_watch_path(lariat_reactor *reactor, const char *path, int32_t flags,
+                                                        lariat_file_changed_fn fn, void *user_data);
+
+/* The same as lariat_reactor_watch_path, with user_data owned by the library from here on: free_user_data(user_data) is
+ * called exactly once, when the watch is over and its callback has returned, when its scope ends, when the reactor is
+ * freed, or before this returns NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_file_watch *lariat_reactor_watch_path_full(lariat_reactor *reactor, const char *path, int32_t flags,
+                                                             lariat_file_changed_fn fn, void *user_data,
+                                                             lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_watch_path, but queues events, LARIAT_EVENT_FILE_CHANGED, instead of calling. While the
+ * queue is full, changes wait in the system.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_file_watch *lariat_reactor_watch_path_event(lariat_reactor *reactor, const char *path, int32_t flags,
+                                                              uint64_t tag);
+
+/* Sets how often a watch looks that has to: once a second unless set.
+ *
+ * seconds  between two looks; at least a millisecond is left.
+ * errors   LARIAT_ERR_CLOSED when it was stopped inside its callback already.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_file_watch_set_interval(lariat_file_watch *watch, double seconds);
+
+/* Tells whether a watch looks from time to time, because it was asked to or because the system does not tell.
+ *
+ * returns  1: it does; 0: the system tells; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_file_watch_is_polling(lariat_file_watch *watch);
+
+/* Ends a watch: it tells nothing more, also of what has happened already, and its handle is stale once its callback has
+ * returned.
+ *
+ * errors   LARIAT_ERR_CLOSED when it was stopped inside its callback already.
+ * thread   the reactor's.
+ * Twisted  INotify.ignore. */
+LARIAT_API lariat_status lariat_file_watch_stop(lariat_file_watch *watch);
+
 /* ---- What a file is: its kind, size, permissions and times ------------------------------------------------------- */
 
 enum {
@@ -4728,6 +4916,9 @@ enum {
     LARIAT_EVENT_PROCESS_ENDED = 21,
     /* A signal has come, once or more often: lariat_signal_watch_number and _count tell; source: its watch. */
     LARIAT_EVENT_SIGNAL = 22,
+    /* Something watched has changed: value is a const lariat_file_change; source: its watch, which is stale after
+     * LARIAT_CHANGE_GONE. */
+    LARIAT_EVENT_FILE_CHANGED = 23,
 };
 
 /* What happened to something that was made with a tag; to be prepared once by lariat_event_init, and filled by
@@ -4842,6 +5033,8 @@ typedef struct lariat_stats {
     uint64_t process_outputs;
     /* Watches of signals that were not stopped, those of the Deferreds of lariat_reactor_when_signal among them. */
     uint64_t signal_watches;
+    /* Watches of files and directories that were not stopped. */
+    uint64_t file_watches;
 } lariat_stats;
 
 /* Prepares stats to be filled.
@@ -5015,84 +5208,6 @@ LARIAT_API lariat_status lariat_simulation_set_faults(lariat_simulation *simulat
  * thread    the simulation's. */
 LARIAT_API lariat_status lariat_simulation_host_address(lariat_simulation *simulation, const char *host, int32_t family,
                                                         char *text, size_t capacity, size_t *length);
-
-/* ---- Watching signals -------------------------------------------------------------------------------------------- */
-
-/* Watches a signal: calls fn from a turn of the loop after it has come. Any number of watches, of this reactor and of
- * others, may watch the same one; each is told. From the first watch of a signal to the last one's end the process has
- * a handler of the library's, which calls the one that was there before, and is replaced by that again; one that the
- * program sets meanwhile stays, and has to call the library's, or nothing is told. What the signal did by default it
- * does not do while it is watched. A child of fork has what there was before.
- *
- * A signal that comes again before its callback is made is told once; lariat_signal_watch_count counts all. A signal
- * that every thread has blocked does not come.
- *
- * number     the signal's, as SIGINT; not SIGKILL or SIGSTOP, which cannot be caught, nor SIGSEGV and the like, which
- *            say that the program is broken.
- * user_data  may be NULL; passed through.
- * returns    a handle that is good until lariat_signal_watch_stop; NULL on failure.
- * errors     LARIAT_ERR_NOT_SUPPORTED on Windows and when simulated; LARIAT_ERR_TOO_MANY_DESCRIPTORS; LARIAT_ERR_OS for
- *            a signal that the system keeps for itself.
- * thread     the reactor's. Which thread the signal comes to does not matter.
- * POSIX      sigaction. */
-LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal(lariat_reactor *reactor, int32_t number,
-                                                            lariat_signal_fn fn, void *user_data);
-
-/* The same as lariat_reactor_watch_signal, with user_data owned by the library from here on: free_user_data(user_data)
- * is called exactly once, when the watch is stopped and its callback has returned, when its scope ends, when the
- * reactor is freed, or before this returns NULL.
- *
- * free_user_data  may be NULL.
- * thread          the reactor's. */
-LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal_full(lariat_reactor *reactor, int32_t number,
-                                                                 lariat_signal_fn fn, void *user_data,
-                                                                 lariat_free_fn free_user_data);
-
-/* The same as lariat_reactor_watch_signal, but queues an event, LARIAT_EVENT_SIGNAL, instead of calling.
- *
- * tag     any number; comes back in the event.
- * thread  the reactor's. */
-LARIAT_API lariat_signal_watch *lariat_reactor_watch_signal_event(lariat_reactor *reactor, int32_t number,
-                                                                  uint64_t tag);
-
-/* Waits for a signal, once.
- *
- * number   as of lariat_reactor_watch_signal.
- * returns  a Deferred that fires with the number, as a pointer, when the signal comes; cancelling it ends the watch.
- *          NULL on failure.
- * errors   as of lariat_reactor_watch_signal.
- * thread   the reactor's. */
-LARIAT_API lariat_deferred *lariat_reactor_when_signal(lariat_reactor *reactor, int32_t number);
-
-/* Has a signal stop the reactor, as lariat_reactor_stop does: through its shutdown triggers. One that comes while the
- * reactor does not run, or is stopping, changes nothing.
- *
- * number   as of lariat_reactor_watch_signal: SIGINT, SIGTERM.
- * returns  the watch, to be ended by lariat_signal_watch_stop, or with the reactor; NULL on failure.
- * errors   as of lariat_reactor_watch_signal.
- * thread   the reactor's.
- * Twisted  reactor.run(installSignalHandlers=True), which is not the default here. */
-LARIAT_API lariat_signal_watch *lariat_reactor_stop_on_signal(lariat_reactor *reactor, int32_t number);
-
-/* Tells which signal a watch watches.
- *
- * returns  its number; negative: an error.
- * thread   the reactor's. */
-LARIAT_API int32_t lariat_signal_watch_number(lariat_signal_watch *watch);
-
-/* Tells how often the signal has come since it is watched, as far as turns have found out. The system makes one of
- * several that come while the first is not delivered; those from SIGRTMIN on come each.
- *
- * returns  0 or more; negative: an error.
- * thread   the reactor's. */
-LARIAT_API int64_t lariat_signal_watch_count(lariat_signal_watch *watch);
-
-/* Ends a watch: it tells nothing more, also of what has come already, and its handle is stale once its callback has
- * returned. With the last watch of a signal in the process, the handler that was there before is in its place again.
- *
- * errors  LARIAT_ERR_CLOSED when it was stopped inside its callback already.
- * thread  the reactor's. */
-LARIAT_API lariat_status lariat_signal_watch_stop(lariat_signal_watch *watch);
 
 #ifdef __cplusplus
 }

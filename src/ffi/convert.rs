@@ -49,6 +49,7 @@ functions! {
     step_fn: lariat_step_fn => StepFn;
     ready_fn: lariat_ready_fn => ReadyFn;
     signal_fn: lariat_signal_fn => SignalFn;
+    file_changed_fn: lariat_file_changed_fn => FileChangedFn;
     job_fn: lariat_job_fn => HandleFn;
     blocking_fn: lariat_blocking_fn => HandleFn;
     resolver_fn: lariat_resolver_fn => ResolverFn;

@@ -53,6 +53,9 @@ pub const LARIAT_EVENT_PROCESS_EXITED: i32 = 20;
 pub const LARIAT_EVENT_PROCESS_ENDED: i32 = 21;
 /// A signal has come, once or more often: lariat_signal_watch_number and _count tell; source: its watch.
 pub const LARIAT_EVENT_SIGNAL: i32 = 22;
+/// Something watched has changed: value is a const lariat_file_change; source: its watch, which is stale after
+/// LARIAT_CHANGE_GONE.
+pub const LARIAT_EVENT_FILE_CHANGED: i32 = 23;
 
 const _: () = assert!(
     LARIAT_EVENT_CALL == events::CALL
@@ -76,6 +79,7 @@ const _: () = assert!(
         && LARIAT_EVENT_PROCESS_EXITED == events::PROCESS_EXITED
         && LARIAT_EVENT_PROCESS_ENDED == events::PROCESS_ENDED
         && LARIAT_EVENT_SIGNAL == events::SIGNAL
+        && LARIAT_EVENT_FILE_CHANGED == events::FILE_CHANGED
         && LARIAT_EMPTY == Status::EMPTY.0
 );
 

@@ -29,6 +29,7 @@ pub mod event;
 pub mod failure;
 pub mod file;
 pub mod file_info;
+pub mod file_watch;
 pub mod flow;
 pub mod framing;
 pub mod listener;

@@ -28,7 +28,7 @@ use std::rc::Rc;
 ///           LARIAT_ERR_NOT_SUPPORTED on Windows, and by a simulated reactor.
 /// thread    the reactor's. Nothing is called from inside this call. When the scope or the reactor ends first, its pipes
 ///           are closed, and it is killed with LARIAT_PROCESS_KILL_AT_END alone; one that goes on is waited for when
-///           another child is started or ends, or a reactor is freed, or by the host.
+///           another child is started or ends, or by the host.
 /// Twisted   IReactorProcess.spawnProcess.
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_reactor_spawn(

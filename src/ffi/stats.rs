@@ -78,6 +78,8 @@ pub struct lariat_stats {
     pub process_outputs: u64,
     /// Watches of signals that were not stopped, those of the Deferreds of lariat_reactor_when_signal among them.
     pub signal_watches: u64,
+    /// Watches of files and directories that were not stopped.
+    pub file_watches: u64,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers.
@@ -86,7 +88,7 @@ unsafe impl Versioned for lariat_stats {
         struct_size threads delayed_calls soon_calls deferreds failures results watchers triggers locks semaphores
         queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns transports
         listeners datagram_ports look_ups addresses reconnecting_clients connection_pools files directories
-        file_values processes process_outputs signal_watches);
+        file_values processes process_outputs signal_watches file_watches);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -123,6 +125,7 @@ unsafe impl Versioned for lariat_stats {
             processes: 0,
             process_outputs: 0,
             signal_watches: 0,
+            file_watches: 0,
         }
     }
 }
@@ -196,6 +199,7 @@ impl lariat_stats {
             processes: alive(Kind::Process),
             process_outputs: alive(Kind::ProcessOutput),
             signal_watches: alive(Kind::SignalWatch),
+            file_watches: alive(Kind::FileWatch),
         }
     }
 }

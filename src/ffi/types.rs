@@ -13,6 +13,7 @@ use crate::files::bytes::Bytes;
 use crate::files::directory::{Directory, DirectoryEntries};
 use crate::files::file::File;
 use crate::files::info::FileInfo;
+use crate::files::watch::FileWatch;
 use crate::handles::Body;
 use crate::net::connection_pool::ConnectionPool;
 use crate::net::group::ReactorGroup;
@@ -42,6 +43,11 @@ pub struct lariat_trigger {
 
 /// A watched descriptor, until lariat_watcher_stop.
 pub struct lariat_watcher {
+    _private: [u8; 0],
+}
+
+/// A watched file or directory, until lariat_file_watch_stop, or until it has told that what it watched is gone.
+pub struct lariat_file_watch {
     _private: [u8; 0],
 }
 
@@ -293,6 +299,19 @@ pub type lariat_ready_fn = Option<extern "C" fn(watcher: *mut lariat_watcher, re
 /// user_data  as given with the function.
 pub type lariat_signal_fn = Option<extern "C" fn(watch: *mut lariat_signal_watch, number: i32, user_data: *mut c_void)>;
 
+/// Told of a change, on the reactor's thread.
+///
+/// watch      the watch: for lariat_file_watch_stop.
+/// change     what has changed; valid until the function returns.
+/// user_data  as given with the function.
+pub type lariat_file_changed_fn = Option<
+    extern "C" fn(
+        watch: *mut lariat_file_watch,
+        change: *const super::file_watch::lariat_file_change,
+        user_data: *mut c_void,
+    ),
+>;
+
 /// A job, on a pool thread.
 ///
 /// job        for lariat_job_return, lariat_job_fail and lariat_job_cancelled.
@@ -456,6 +475,7 @@ handles! {
     lariat_trigger = Trigger;
     lariat_watcher = Watcher;
     lariat_signal_watch = SignalWatch;
+    lariat_file_watch = FileWatch;
     lariat_datagram_port = DatagramPort;
     lariat_deferred = Deferred;
     lariat_failure = Failure;

@@ -9,7 +9,7 @@ use std::fs::{FileType, Metadata};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What is known of a file.
-#[derive(Default)]
+#[derive(Clone, Default, Debug)]
 #[expect(missing_docs, reason = "each is named after its field in C")]
 pub struct Facts {
     pub kind: i32,

@@ -6,6 +6,7 @@
 //! temporary files - when nobody wants it any more.
 
 pub mod bytes;
+pub mod compare;
 mod copy;
 pub mod directory;
 pub mod file;
@@ -13,8 +14,10 @@ pub mod info;
 mod line;
 pub mod path;
 pub mod temporary;
+mod tree;
 mod trouble;
 mod value;
+pub mod watch;
 pub mod whole;
 
 pub use copy::copy;

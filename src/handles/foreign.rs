@@ -75,6 +75,8 @@ pub type StepFn = extern "C-unwind" fn(Word, Word) -> i32;
 pub type ReadyFn = extern "C-unwind" fn(Word, i32, Word);
 /// `lariat_signal_fn`: watch, number, user data.
 pub type SignalFn = extern "C-unwind" fn(Word, i32, Word);
+/// `lariat_file_changed_fn`: watch, change, user data.
+pub type FileChangedFn = extern "C-unwind" fn(Word, Word, Word);
 /// `lariat_log_fn`: level, message, user data.
 pub type LogFn = extern "C-unwind" fn(i32, Word, Word);
 /// `lariat_slow_fn`: seconds, what, user data.

@@ -58,7 +58,9 @@ pub enum Kind {
     ProcessOutput,
     Signals,
     SignalWatch,
+    FileWatches,
+    FileWatch,
 }
 
 /// How many kinds there are, the unused zero included.
-pub const KINDS: usize = 37;
+pub const KINDS: usize = 39;

@@ -9,6 +9,8 @@ mod children;
 pub use children::*;
 mod command;
 pub use command::*;
+mod watch_files;
+pub use watch_files::*;
 mod names;
 pub use names::{NameError, look_up};
 #[cfg(unix)]

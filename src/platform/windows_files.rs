@@ -7,7 +7,7 @@ use std::os::windows::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What a file is besides what std tells of it everywhere.
-#[derive(Default)]
+#[derive(Clone, Default, Debug)]
 #[expect(missing_docs, reason = "each is named after its field in C")]
 pub struct FileDetails {
     pub mode: u32,

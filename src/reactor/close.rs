@@ -7,7 +7,7 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 24] = [
+const ENDED: [Kind; 25] = [
     Kind::ReconnectingClient,
     Kind::ConnectionPool,
     Kind::Listener,
@@ -18,6 +18,7 @@ const ENDED: [Kind; 24] = [
     Kind::Directory,
     Kind::Watcher,
     Kind::SignalWatch,
+    Kind::FileWatch,
     Kind::Trigger,
     Kind::LoopingCall,
     Kind::CooperativeTask,
@@ -55,6 +56,7 @@ pub fn free(reactor: ReactorItem) -> Result {
     reactor.pools.end_all(Kind::ThreadPool);
     reactor.pools.end_all(Kind::Network);
     reactor.pools.end_all(Kind::Signals);
+    reactor.pools.end_all(Kind::FileWatches);
     reactor.soon.clear();
     drop(reactor.when_running.take());
     events::clear(reactor);
@@ -100,6 +102,7 @@ fn wipe(reactor: &Reactor) {
     reactor.kept.clear();
     reactor.network.set(0);
     reactor.signals.set(0);
+    reactor.file_watches.set(0);
     reactor.look_ups.set(0);
     reactor.processes.set(0);
     reactor.entered.take();

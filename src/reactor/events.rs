@@ -47,6 +47,8 @@ pub const PROCESS_EXITED: i32 = 20;
 pub const PROCESS_ENDED: i32 = 21;
 /// `LARIAT_EVENT_SIGNAL`
 pub const SIGNAL: i32 = 22;
+/// `LARIAT_EVENT_FILE_CHANGED`
+pub const FILE_CHANGED: i32 = 23;
 
 /// One event. What it owns lives until the next one is asked for.
 #[derive(Default)]

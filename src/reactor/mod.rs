@@ -201,6 +201,8 @@ pub struct Reactor {
     pub processes: Cell<u32>,
     /// The slot number of what the signals are received by, for `process`; 0: none yet.
     pub signals: Cell<u32>,
+    /// The slot number of what files are watched by, for `files`; 0: none yet.
+    pub file_watches: Cell<u32>,
     /// Look-ups that wait for the system.
     pub look_ups: Cell<u32>,
     events: events::Events,

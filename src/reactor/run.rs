@@ -214,7 +214,7 @@ impl Item<Reactor> {
     pub(super) fn has_work_later(self) -> bool {
         let jobs = self.above.jobs.get().is_some_and(|jobs| jobs(self).0 != 0);
         let timers = self.has_timers() && (self.manual.get().is_none() || self.has_timer_due());
-        let watched = [Kind::Listener, Kind::Transport, Kind::DatagramPort, Kind::SignalWatch];
+        let watched = [Kind::Listener, Kind::Transport, Kind::DatagramPort, Kind::SignalWatch, Kind::FileWatch];
         timers
             || jobs
             || self.watches_something()

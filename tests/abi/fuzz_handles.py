@@ -93,6 +93,7 @@ CALLBACKS = {
     "lariat_step_fn": "quiet_step",
     "lariat_ready_fn": "quiet_ready",
     "lariat_signal_fn": "quiet_signal",
+    "lariat_file_changed_fn": "quiet_file_changed",
     "lariat_job_fn": "quiet_job",
     "lariat_blocking_fn": "quiet_blocking",
     "lariat_resolver_fn": "quiet_resolver",
@@ -110,6 +111,7 @@ TEXTS = {**{name + way: "tcp://127.0.0.1:1" for name in CONNECTS for way in ("",
          "lariat_reactor_listen_datagram": "udp://127.0.0.1:0", "lariat_reactor_listen_datagram_event": "udp://127.0.0.1:0",
          "lariat_datagram_port_connect": "udp://127.0.0.1:9", "lariat_address_parse": "127.0.0.1:9", "interface": "127.0.0.1",
          "group": "239.1.2.3", "lariat_reactor_make_pipe": "/lariat-none/pipe",
+         **{"lariat_reactor_watch_path" + way: "/dev/null" for way in ("", "_full", "_event")},
          **{name: "/nonexistent/lariat" for name in ("path", "from", "to", "target", "directory")}}
 
 BAD = "LARIAT_ERR_INVALID_ARGUMENT"

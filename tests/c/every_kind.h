@@ -39,6 +39,7 @@ enum kind {
     KIND_FILE_INFO,
     KIND_PROCESS,
     KIND_PROCESS_OUTPUT,
+    KIND_FILE_WATCH,
     KINDS
 };
 
@@ -46,7 +47,7 @@ static const char *const kind_names[KINDS] = {
     "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "addresses", "lock", "semaphore", "queue",
     "looping call", "cooperator", "cooperative task", "scope", "simulation", "listener", "transport",
     "datagram port", "reconnecting client", "connection pool", "reactor group", "signal watch",
-    "file", "directory", "bytes", "directory entries", "file info", "process", "process output",
+    "file", "directory", "bytes", "directory entries", "file info", "process", "process output", "file watch",
 };
 
 /* Of no reactor, and not ended with one. */
@@ -86,6 +87,12 @@ static inline void quiet_ready(lariat_watcher *watcher, int32_t readiness, void 
 static inline void quiet_signal(lariat_signal_watch *watch, int32_t number, void *user_data) {
     (void)watch;
     (void)number;
+    (void)user_data;
+}
+
+static inline void quiet_file_changed(lariat_file_watch *watch, const lariat_file_change *change, void *user_data) {
+    (void)watch;
+    (void)change;
     (void)user_data;
 }
 
@@ -270,6 +277,7 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_FILE_INFO: answer = file_info_answer(handle); break;
     case KIND_PROCESS: answer = lariat_process_pid(handle); break;
     case KIND_PROCESS_OUTPUT: answer = lariat_process_output_exit_code(handle, NULL); break;
+    case KIND_FILE_WATCH: answer = lariat_file_watch_is_polling(handle); break;
     case KINDS: break;
     }
     if (failed) answer = lariat_last_error();
@@ -409,6 +417,7 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every.of[KIND_WATCHER] = lariat_reactor_watch(reactor, every.ends[0], LARIAT_READABLE, quiet_ready, NULL);
     every.of[KIND_LISTENER] = lariat_reactor_listen(reactor, "tcp://127.0.0.1:0", &protocol, NULL, NULL);
     every.of[KIND_SIGNAL_WATCH] = lariat_reactor_watch_signal(reactor, SIGURG, quiet_signal, NULL);
+    every.of[KIND_FILE_WATCH] = lariat_reactor_watch_path(reactor, "/dev/null", 0, quiet_file_changed, NULL);
     every.of[KIND_TRANSPORT] = lariat_reactor_adopt_stream(reactor, dup(every.ends[1]), &protocol, NULL);
     every.of[KIND_DATAGRAM_PORT] = lariat_reactor_listen_datagram(reactor, "udp://127.0.0.1:0", &datagrams, NULL);
 #endif
@@ -461,6 +470,7 @@ static inline void every_kind_end(const every_kind *every) {
     CHECK_OK(lariat_event_init(&event, sizeof event));
     while (lariat_reactor_next_event(every->of[KIND_REACTOR], &event) == LARIAT_OK) {}
 #endif
+    if (every->of[KIND_FILE_WATCH]) CHECK_OK(lariat_file_watch_stop(every->of[KIND_FILE_WATCH]));
     turn(every->of[KIND_REACTOR]);
 #ifndef _WIN32
     CHECK_OK(lariat_bytes_free(every->of[KIND_BYTES]));

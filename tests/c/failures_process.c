@@ -38,6 +38,7 @@ TEST(f35_what_cannot_be_started) {
         refuses(options, LARIAT_ERR_OS, "in /etc/passwd", strerror(ENOTDIR));
         options.directory = NULL;
     }
+    if (is_under("valgrind")) return; /* which does not survive a program that turns out to be none */
     snprintf(path, sizeof path, "./process-%d", (int)getpid());
     int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
     write_bytes(fd, "#!/no/such/interpreter\n");
@@ -379,10 +380,9 @@ TEST(f35_no_descriptor_goes_where_it_does_not_belong) {
     start(reactor, shell("read line"), &own);
     until(reactor, own.made);
     /* Neither the pipes of a sibling, nor what the host has open. */
-    start(reactor, shell("ls /proc/$$/fd | tr '\\n' ' '"), &other);
+    start(reactor, shell("ls /proc/$$/fd; true"), &other);
     until(reactor, other.ended);
-    CHECK(strncmp(bytes_text(&other.out[1]), "0 1 2 ", 6) == 0);
-    CHECK(other.came <= strlen("0 1 2 255 "));
+    CHECK_STR(bytes_text(&other.out[1]), "0\n1\n2\n");
     until_over(&other, LARIAT_PROCESS_DONE);
     /* A program that the host starts itself has nothing of ours. */
     int ends[2];

@@ -291,10 +291,11 @@ static inline void test_nothing_alive(const char *file, int line, lariat_reactor
         {"locks", stats.locks}, {"semaphores", stats.semaphores}, {"queues", stats.queues}, {"looping_calls", stats.looping_calls},
         {"cooperators", stats.cooperators}, {"cooperative_tasks", stats.cooperative_tasks}, {"scopes", stats.scopes},
         {"jobs", stats.jobs}, {"events", stats.events}, {"look_ups", stats.look_ups}, {"addresses", stats.addresses},
-        {"transports", stats.transports}, {"listeners", stats.listeners}, {"processes", stats.processes}, {"process_outputs", stats.process_outputs}, {"datagram_ports", stats.datagram_ports},
+        {"transports", stats.transports}, {"listeners", stats.listeners}, {"datagram_ports", stats.datagram_ports},
         {"reconnecting_clients", stats.reconnecting_clients}, {"connection_pools", stats.connection_pools},
+        {"processes", stats.processes}, {"process_outputs", stats.process_outputs}, {"signal_watches", stats.signal_watches},
         {"files", stats.files}, {"directories", stats.directories}, {"file_values", stats.file_values},
-        {"signal_watches", stats.signal_watches}, {"callbacks_running", stats.callbacks_running},
+        {"file_watches", stats.file_watches}, {"callbacks_running", stats.callbacks_running},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i].alive) test_fail(file, line, "left alive: %llu %s", (unsigned long long)kinds[i].alive, kinds[i].kind);
