@@ -23,6 +23,7 @@ typedef struct session {
     struct server *server;
     lariat_transport *transport;
     lariat_delayed_call *work;         /* NULL: no request is under way */
+    int has_said_all;                  /* it sends no more requests */
 } session;
 
 typedef struct server {
@@ -54,7 +55,7 @@ static void answer(session *session, const char *line) {
 
 static void wait_for_request(session *session) {
     lariat_transport_set_idle_timeout(session->transport, IDLE_SECONDS);
-    if (session->server->is_ending)
+    if (session->server->is_ending || session->has_said_all)
         lariat_transport_lose_connection(session->transport);            /* once the answer is out */
     else
         lariat_transport_resume_reading(session->transport);             /* the next one may have come long ago */
@@ -69,19 +70,33 @@ static void work_is_done(void *user_data) {
 
 static void request_received(lariat_transport *transport, const uint8_t *data, size_t len, void *self) {
     session *session = self;
-    char line[MAX_LINE + 1], end;
+    char line[MAX_LINE + 2], end;
     double seconds;
+    if (session->work != NULL) {                                         /* one after the other: it comes again */
+        memcpy(line, data, len);
+        line[len] = '\n';
+        lariat_transport_unread(transport, (const uint8_t *)line, len + 1);
+        lariat_transport_pause_reading(transport);
+        return;
+    }
     snprintf(line, sizeof line, "%.*s", (int)len, (const char *)data);
     if (sscanf(line, "work %lf %c", &seconds, &end) != 1 || !(seconds >= 0.0 && seconds <= 1e6)) {
         answer(session, "error: no such request");
         return;
     }
-    lariat_transport_pause_reading(transport);                           /* no line is handed over until it is resumed */
     lariat_transport_set_idle_timeout(transport, 0.0);                   /* it is we who are silent */
     session->work = lariat_reactor_call_later(session->server->reactor, seconds, work_is_done, session);
     if (session->work == NULL)
         lariat_transport_fail_connection(transport, lariat_last_error(), lariat_last_error_message());
     changed(session->server);
+}
+
+/* It may still read its answer. One that has gone for good is noticed too, as nothing was paused. */
+static void requests_are_over(lariat_transport *transport, void *self) {
+    session *session = self;
+    session->has_said_all = 1;
+    if (session->work == NULL)
+        lariat_transport_lose_connection(transport);
 }
 
 static void session_is_over(lariat_transport *transport, const lariat_failure *reason, void *self) {
@@ -169,6 +184,7 @@ static lariat_listener *serve(server *server, const char *endpoint) {
     lariat_protocol protocol;
     lariat_protocol_init(&protocol, sizeof protocol);
     protocol.data_received = request_received;
+    protocol.read_connection_lost = requests_are_over;
     protocol.connection_lost = session_is_over;
     protocol.free_self = free;
     server->listener = lariat_reactor_listen(server->reactor, endpoint, &protocol, session_begins, server);

@@ -40,7 +40,7 @@ typedef struct tail {
     followed *files;
     const char *directory;
     char shown[4096];                  /* whose bytes came last */
-    int shows_all, is_recursive, is_held, has_failed;
+    int shows_all, is_recursive, is_held, is_ending, has_failed;
     void (*on_progress)(void *);       /* for the demonstration: something was shown or renamed; else NULL */
 } tail;
 
@@ -226,7 +226,7 @@ static void *piece_read(lariat_deferred *deferred, void *value, void *user_data)
 
 /* Takes the next step, unless one is on its way: that ends by calling this. */
 static void look(followed *followed) {
-    if (followed->is_busy || followed->tail->is_held)
+    if (followed->is_busy || followed->tail->is_held || followed->tail->is_ending)
         return;
     if (followed->from_start)
         followed->begins_at_end = followed->offset = followed->from_start = 0;
@@ -295,6 +295,7 @@ static void directory_moved(tail *tail, const lariat_file_change *change) {
 }
 
 static void stop(tail *tail) {
+    tail->is_ending = 1;
     lariat_transport_lose_connection(tail->output);                      /* once all is out; then output_is_over is called */
 }
 
@@ -370,7 +371,8 @@ static void output_is_over(lariat_transport *transport, const lariat_failure *re
     (void)transport;
     tail *tail = self;
     tail->output = NULL;
-    tail->has_failed |= lariat_failure_code(reason) != LARIAT_CONNECTION_DONE;
+    if (!tail->is_ending || lariat_failure_code(reason) != LARIAT_CONNECTION_DONE)
+        tail->has_failed = 1;                                            /* whoever read it has gone */
     lariat_reactor_stop(tail->reactor);
 }
 

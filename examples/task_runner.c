@@ -46,7 +46,7 @@ typedef struct runner {
     double limit;
     char line[MAX_LINE];               /* of the input, as far as it has come */
     size_t line_length;
-    int keeps_order, is_held, is_terminal, is_ending, has_failed, hides_time;
+    int keeps_order, is_held, is_terminal, is_ending, is_done, has_failed, hides_time;
 } runner;
 
 static void go_on(runner *runner);
@@ -217,6 +217,7 @@ static void go_on(runner *runner) {
     } else {
         if (runner->is_terminal)
             print(runner, "\r\033[K");
+        runner->is_done = 1;
         lariat_transport_lose_connection(runner->output);                /* once all is out; then output_is_over is called */
         if (runner->output == NULL)
             lariat_reactor_stop(runner->reactor);
@@ -277,7 +278,9 @@ static void output_is_over(lariat_transport *transport, const lariat_failure *re
     (void)transport;
     runner *runner = self;
     runner->output = NULL;
-    if (lariat_failure_code(reason) == LARIAT_CONNECTION_DONE)
+    if (!runner->is_done || lariat_failure_code(reason) != LARIAT_CONNECTION_DONE)
+        runner->has_failed = 1;
+    if (runner->is_done)
         lariat_reactor_stop(runner->reactor);
     else
         end_all(runner, KILL_AFTER);
