@@ -112,7 +112,8 @@ static void show(followed *followed, const uint8_t *data, size_t len) {
 static void wait_for(followed *followed, lariat_deferred *step, lariat_callback_fn done, lariat_errback_fn failed) {
     followed->is_busy = step != NULL;
     if (step == NULL) {
-        complain(followed->path, lariat_last_error_message());
+        if (!followed->tail->is_ending)
+            complain(followed->path, lariat_last_error_message());
         return;
     }
     lariat_deferred_add_callbacks(step, done, failed, followed);
