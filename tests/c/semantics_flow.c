@@ -77,7 +77,7 @@ static void produced(enum way way, int streaming) {
     lariat_reactor *reactor = real_reactor();
     wire one = {0};
     bytes all = {0};
-    maker push = {.wanted = many(3 * MEGABYTE), .piece = 10000, .streaming = streaming, .unregisters = 1, .high = 64 * KILOBYTE};
+    maker push = {.wanted = 3 * MEGABYTE, .piece = 10000, .streaming = streaming, .unregisters = 1, .high = 64 * KILOBYTE};
     wire_open(&one, reactor, way, PLAIN);
     wire_small_buffers(&one);
     maker_start(one.own.transport, &push);
@@ -112,7 +112,7 @@ TEST(s25_a_push_producer_is_paused_and_resumed_until_it_is_done) {
         lariat_reactor *reactor = real_reactor();
         wire one = {0};
         bytes all = {0};
-        maker push = {.wanted = many(3 * MEGABYTE), .piece = 10000, .streaming = 1, .unregisters = 1, .high = 64 * KILOBYTE};
+        maker push = {.wanted = 3 * MEGABYTE, .piece = 10000, .streaming = 1, .unregisters = 1, .high = 64 * KILOBYTE};
         wire_open(&one, reactor, way, PLAIN);
         wire_small_buffers(&one);
         maker_start(one.own.transport, &push);
@@ -147,7 +147,7 @@ TEST(s25_a_push_producer_is_paused_before_the_system_is_full) {
         lariat_reactor *reactor = real_reactor();
         wire one = {0};
         bytes all = {0};
-        maker push = {.wanted = many(3 * MEGABYTE), .piece = 16 * KILOBYTE, .streaming = 1, .unregisters = 1, .high = 64 * KILOBYTE};
+        maker push = {.wanted = 3 * MEGABYTE, .piece = 16 * KILOBYTE, .streaming = 1, .unregisters = 1, .high = 64 * KILOBYTE};
         starter start = {&one, &push};
         wire_open(&one, reactor, way, PLAIN);
         CHECK_OK(lariat_transport_set_buffer_sizes(one.own.transport, 0, 4 * MEGABYTE));
@@ -385,7 +385,7 @@ static void *drain(void *argument) {
 TEST(s25_a_pull_producer_does_not_starve_the_others) {
     lariat_reactor *reactor = real_reactor();
     wire one = {0};
-    maker pull = {.wanted = many(64 * MEGABYTE), .piece = 64 * KILOBYTE, .unregisters = 1};
+    maker pull = {.wanted = 64 * MEGABYTE, .piece = 64 * KILOBYTE, .unregisters = 1};
     wire_open(&one, reactor, ADOPTED, PLAIN);
     CHECK_INT(fcntl(one.peer, F_SETFL, 0), 0); /* blocks */
     drain_thread reader = {one.peer, 0};
