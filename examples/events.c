@@ -52,6 +52,8 @@ static void load_chunk(game *game) {
 }
 
 static void growl(game *game, lariat_looping_call *monster) {
+    if (game->growls == 3)
+        return;                                              /* was in the queue before the monster was stopped */
     printf("The monster growls %d\n", ++game->growls);
     if (game->growls == 3) {
         lariat_looping_call_stop(monster);
