@@ -8,7 +8,7 @@ use super::value::Value;
 use crate::deferred::DeferredItem;
 use crate::handles::{self, Body, FreeFn, Item, Kind, Owned, Word};
 use crate::platform;
-use crate::reactor::{Reactor, ReactorItem, scopes};
+use crate::reactor::{Reactor, ReactorItem, Served, scopes};
 use crate::status::{self, Result, Status};
 use std::cell::RefCell;
 use std::ffi::CString;
@@ -38,6 +38,12 @@ impl Body for Directory {
 
     fn end(directory: Item<Self>) {
         line::end(directory);
+    }
+}
+
+impl Served for Directory {
+    fn close(directory: Item<Self>) {
+        directory.open.take();
     }
 }
 
@@ -149,6 +155,7 @@ pub fn open(reactor: ReactorItem, path: PathBuf) -> Result<DeferredItem> {
 
 /// The handle of an open directory.
 pub(super) fn make(reactor: ReactorItem, open: OpenDirectory, scope: u32) -> Result<Item<Directory>> {
+    reactor.above.by_kind.serve::<Directory>();
     let directory = reactor.pools.alloc::<Directory>()?;
     if scope != 0 {
         scopes::join(reactor, scope, directory.word()).inspect_err(|_| reactor.pools.free(directory))?;

@@ -9,7 +9,7 @@ use super::{PART, read_bytes, write_bytes};
 use crate::deferred::DeferredItem;
 use crate::handles::{Body, Item, Kind, Word};
 use crate::platform;
-use crate::reactor::{Reactor, ReactorItem, scopes};
+use crate::reactor::{Reactor, ReactorItem, Served, scopes};
 use crate::status::{self, Result, Status};
 use crate::threads::job::Job;
 use std::cell::RefCell;
@@ -70,6 +70,12 @@ impl Body for File {
 
     fn end(file: Item<Self>) {
         line::end(file);
+    }
+}
+
+impl Served for File {
+    fn close(file: Item<Self>) {
+        file.open.take();
     }
 }
 
@@ -137,6 +143,7 @@ pub fn open_temporary(reactor: ReactorItem, wanted: Wanted, unnamed: bool) -> Re
 
 /// The handle of an open file.
 pub(super) fn make(reactor: ReactorItem, mut open: OpenFile, scope: u32) -> Result<Item<File>> {
+    reactor.above.by_kind.serve::<File>();
     let file = reactor.pools.alloc::<File>()?;
     if scope != 0 {
         scopes::join(reactor, scope, file.word()).inspect_err(|_| reactor.pools.free(file))?;

@@ -412,6 +412,8 @@ static inline int test_run_one(struct test_case *test) {
 #ifndef _WIN32
     const char *seconds = getenv("LARIAT_TEST_SECONDS");
     alarm(seconds ? (unsigned)atoi(seconds) : 120);
+    signal(SIGINT, SIG_DFL); /* a shell that does not wait for the tests ignores them for all it starts */
+    signal(SIGQUIT, SIG_DFL);
 #endif
     CHECK_INT(lariat_reactors_alive(), 0);
     test->run();
