@@ -28,7 +28,7 @@ pub struct Directory {
     line: Line,
     /// None once it is being closed.
     open: RefCell<Option<Arc<OpenDirectory>>>,
-    path: RefCell<CString>,
+    path: RefCell<Option<CString>>,
 }
 
 impl Body for Directory {
@@ -53,7 +53,7 @@ impl InLine for Directory {
     }
 
     fn describe(&self) -> String {
-        self.path.borrow().to_string_lossy().into_owned()
+        self.path.borrow().as_ref().map_or_else(String::new, |path| path.to_string_lossy().into_owned())
     }
 
     fn over(directory: Item<Self>) {
@@ -136,7 +136,7 @@ impl DirectoryEntries {
 impl Directory {
     /// Its path as it was opened, in memory that lives as long as the handle.
     pub fn path(&self) -> Word {
-        Word::new(self.path.borrow().as_ptr())
+        self.path.borrow().as_ref().map_or(Word::NULL, |path| Word::new(path.as_ptr()))
     }
 }
 
@@ -161,7 +161,7 @@ pub(super) fn make(reactor: ReactorItem, open: OpenDirectory, scope: u32) -> Res
         scopes::join(reactor, scope, directory.word()).inspect_err(|_| reactor.pools.free(directory))?;
     }
     directory.line.open(scope);
-    directory.path.replace(status::text_for_c(open.path.to_string_lossy().into_owned()));
+    directory.path.replace(Some(status::text_for_c(open.path.to_string_lossy().into_owned())));
     directory.open.replace(Some(Arc::new(open)));
     Ok(directory)
 }

@@ -60,7 +60,7 @@ pub struct File {
     line: Line,
     /// None once it is being closed.
     open: RefCell<Option<Arc<OpenFile>>>,
-    path: RefCell<CString>,
+    path: RefCell<Option<CString>>,
 }
 
 impl Body for File {
@@ -85,7 +85,7 @@ impl InLine for File {
     }
 
     fn describe(&self) -> String {
-        self.path.borrow().to_string_lossy().into_owned()
+        self.path.borrow().as_ref().map_or_else(String::new, |path| path.to_string_lossy().into_owned())
     }
 
     fn over(file: Item<Self>) {
@@ -150,7 +150,7 @@ pub(super) fn make(reactor: ReactorItem, mut open: OpenFile, scope: u32) -> Resu
     }
     open.remove = false;
     file.line.open(scope);
-    file.path.replace(status::text_for_c(open.path.to_string_lossy().into_owned()));
+    file.path.replace(Some(status::text_for_c(open.path.to_string_lossy().into_owned())));
     file.open.replace(Some(Arc::new(open)));
     Ok(file)
 }
@@ -184,7 +184,7 @@ impl OpenFile {
 impl File {
     /// Its path as it was opened, in memory that lives as long as the handle.
     pub fn path(&self) -> Word {
-        Word::new(self.path.borrow().as_ptr())
+        self.path.borrow().as_ref().map_or(Word::NULL, |path| Word::new(path.as_ptr()))
     }
 }
 

@@ -405,6 +405,20 @@ static inline char read_byte(int fd) {
 }
 #endif
 
+/* ---- forking ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Set by a child of fork that ends with what it has inherited. */
+static inline int *in_a_child(void) {
+    static int is_child;
+    return &is_child;
+}
+
+#ifdef __SANITIZE_ADDRESS__
+/* What the child inherited, it does not free: LeakSanitizer asks this before it looks. */
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void) { return *in_a_child(); }
+#endif
+
 /* ---- running ----------------------------------------------------------------------------------------------------------------------- */
 
 static inline int test_run_one(struct test_case *test) {
