@@ -934,6 +934,30 @@ LARIAT_API lariat_status lariat_reactor_call_from_thread_full(lariat_reactor *re
  * thread  any. */
 LARIAT_API lariat_status lariat_reactor_call_from_thread_event(lariat_reactor *reactor, uint64_t tag);
 
+/* Has before(user_data) called before each wait of the reactor that may block, and after(user_data) behind it: for a
+ * host with a lock that other threads need meanwhile, such as an interpreter's. The waits are those for something to
+ * happen, and those for jobs at the end of the reactor or of a scope. A wait inside of one of the two is not told.
+ *
+ * before     may be NULL if after is: then nobody is told any more.
+ * after      called once for each call of before, also when the wait fails.
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_INVALID_ARGUMENT when one of the two is NULL and the other is not; LARIAT_ERR_BUSY inside of
+ *            the two.
+ * thread     the reactor's. The two may call whatever a callback may.
+ * libev      ev_set_loop_release_cb. */
+LARIAT_API lariat_status lariat_reactor_set_wait_callbacks(lariat_reactor *reactor, lariat_call_fn before,
+                                                           lariat_call_fn after, void *user_data);
+
+/* The same as lariat_reactor_set_wait_callbacks, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when others are set, when the reactor is freed, or before this
+ * fails; at once, when both are NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_reactor_set_wait_callbacks_full(lariat_reactor *reactor, lariat_call_fn before,
+                                                                lariat_call_fn after, void *user_data,
+                                                                lariat_free_fn free_user_data);
+
 /* Lists the delayed calls that wait, in no particular order.
  *
  * delayed_calls  written: as many handles as there are, and at most capacity; may be NULL if that is 0.

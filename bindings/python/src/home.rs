@@ -1,0 +1,95 @@
+//! The reactors of the library, and the quiet one of each thread: where Deferreds live, whether somebody made a reactor
+//! or not. lariat.internet's reactor shares its thread's, so that its Deferreds have their time-outs from the library.
+
+use crate::errors;
+use lariat::ffi::reactor::*;
+use lariat::ffi::status::*;
+use lariat::ffi::types::*;
+use pyo3::{PyResult, ffi};
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::sync::Arc;
+
+/// A reactor of the library, for as long as a Deferred or a Reactor object lives in it.
+pub struct Home {
+    handle: *mut lariat_reactor,
+    /// The Reactor object, once it has run or was posted to; null when it is gone.
+    pub object: Cell<*mut ffi::PyObject>,
+    /// The interpreter's state of the thread that waits.
+    pub saved: Cell<*mut ffi::PyThreadState>,
+}
+
+// SAFETY: the interpreter's lock is held wherever it is touched; the library checks its token on every thread.
+unsafe impl Send for Home {}
+// SAFETY: the same.
+unsafe impl Sync for Home {}
+
+thread_local! {
+    static HERE: RefCell<Option<Arc<Home>>> = const { RefCell::new(None) };
+}
+
+impl Home {
+    /// A new one, of this thread.
+    pub fn new() -> PyResult<Self> {
+        let handle = lariat_reactor_new();
+        if handle.is_null() {
+            return Err(errors::exception(lariat_last_error()));
+        }
+        Ok(Self { handle, object: Cell::new(std::ptr::null_mut()), saved: Cell::new(std::ptr::null_mut()) })
+    }
+
+    /// This thread's.
+    #[inline]
+    pub fn here() -> PyResult<Arc<Self>> {
+        match HERE.with(|here| here.borrow().clone()) {
+            Some(home) => Ok(home),
+            None => Self::renew(),
+        }
+    }
+
+    /// A new one for this thread, whose old one another thread has taken, if it had one.
+    #[cold]
+    pub fn renew() -> PyResult<Arc<Self>> {
+        let home = Arc::new(Self::new()?);
+        Self::settle(&home);
+        Ok(home)
+    }
+
+    /// Makes it this thread's.
+    pub fn settle(home: &Arc<Self>) {
+        drop(HERE.with(|here| here.replace(Some(Arc::clone(home)))));
+    }
+
+    /// Its token.
+    #[inline]
+    pub fn handle(&self) -> *mut lariat_reactor {
+        self.handle
+    }
+
+    /// What callbacks from the library are given to find it by: it outlives them all.
+    pub fn word(&self) -> *mut c_void {
+        std::ptr::from_ref(self).cast_mut().cast()
+    }
+
+    /// The one that a callback was given.
+    ///
+    /// # Safety
+    /// The word is that of one that is alive.
+    pub unsafe fn from_word<'call>(word: *mut c_void) -> &'call Self {
+        // SAFETY: as the caller says.
+        unsafe { &*word.cast::<Self>() }
+    }
+
+    /// Whether it could be moved to this thread: nobody is using it on its own.
+    pub fn adopt(&self) -> bool {
+        lariat_reactor_adopt(self.handle) == LARIAT_OK
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if lariat_reactor_free(self.handle) == LARIAT_ERR_WRONG_THREAD && self.adopt() {
+            lariat_reactor_free(self.handle);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! lariat for Python: what the package's Python files build on. The functions called are those of the C ABI, with the
+//! types that `include/lariat.h` is generated from.
+//!
+//! The interpreter's lock stands for every other one: it is held in each method and in each callback from the library,
+//! and let go of by the reactor's wait alone.
+
+#![allow(non_local_definitions, reason = "what pyo3's macros make")]
+
+mod call;
+mod errors;
+mod home;
+mod reactor;
+mod timers;
+
+use pyo3::prelude::*;
+
+#[pymodule(name = "_lariat", gil_used = true)]
+mod module {
+    #[pymodule_export]
+    use super::reactor::Reactor;
+    #[pymodule_export]
+    use super::timers::DelayedCall;
+}
