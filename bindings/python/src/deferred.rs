@@ -51,6 +51,12 @@ pub struct Deferred {
     fired: Cell<bool>,
     pauses: Cell<i32>,
     chained_to: RefCell<Option<Py<Deferred>>>,
+    /// The one that `chainDeferred` has fire it.
+    source: RefCell<Option<Py<Deferred>>>,
+    /// Its canceller has raised: it is as if it had not been cancelled.
+    refused: Cell<bool>,
+    /// Stacks are kept of this one.
+    debug: Cell<bool>,
     canceller: RefCell<Option<Py<PyAny>>>,
     info: RefCell<Option<Py<PyAny>>>,
 }
@@ -134,6 +140,9 @@ extern "C" fn cancelled(_handle: *mut lariat_deferred, word: *mut c_void) {
     let canceller = deferred.get().canceller.borrow().as_ref().map(|canceller| canceller.clone_ref(deferred.py()));
     let Some(canceller) = canceller else { return };
     if let Err(error) = canceller.bind(deferred.py()).call1((&deferred,)) {
+        // Who raises has not cancelled anything, unless others wait for it that have to hear.
+        let waited_for = deferred.get().levels.borrow().iter().any(|level| matches!(level, Level::Move(_)));
+        deferred.get().refused.set(!waited_for);
         let home = deferred.get().home.borrow().clone();
         match home.filter(|home| home.depth.get() != 0) {
             Some(home) => drop(home.raised.replace(Some(error))),
@@ -297,6 +306,9 @@ impl Deferred {
     fn step(slf: &Bound<'_, Self>, handle: *mut lariat_deferred, failure: *const lariat_failure) {
         let (this, py) = (slf.get(), slf.py());
         if !failure.is_null() && !this.called.get() {
+            if this.refused.get() {
+                return;
+            }
             this.settle(py, lariat_failure_code(failure));
         }
         if this.failed.get() {
@@ -504,7 +516,7 @@ impl Deferred {
         if this.called.get() {
             return Self::fire_again(slf);
         }
-        if is_debugging() {
+        if this.debug() {
             this.debug_info(py)?.call_method0(intern!(py, "noteInvoker"))?;
         }
         let failed = is_failure(&result);
@@ -539,9 +551,8 @@ impl Deferred {
         self.called.set(true);
         self.fired.set(true);
         self.set_result(result, failed);
-        if self.canceller.borrow().is_some() {
-            drop(self.canceller.take());
-        }
+        drop(self.canceller.take());
+        drop(self.source.take());
     }
 
     /// A second time: swallowed once after a cancellation.
@@ -552,12 +563,25 @@ impl Deferred {
             return Ok(());
         }
         let class = classes()?.already_called.bind(py);
-        let error = if is_debugging() {
+        let error = if this.debug() {
             class.call1((this.debug_info(py)?.call_method0(intern!(py, "describe"))?,))?
         } else {
             class.call0()?
         };
         Err(PyErr::from_value(error))
+    }
+
+    /// Has the library know it anew, as one that has not been cancelled.
+    #[cold]
+    fn start_over(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let this = slf.get();
+        let old = this.first.replace(ptr::null_mut());
+        lariat_deferred_release(old);
+        lariat_deferred_abandon(old);
+        let handle = Self::make(slf)?;
+        let levels = this.levels.borrow().len();
+        (0..levels).try_for_each(|_| errors::check(lariat_deferred_add_both(handle, Some(step), this.word())).map(drop))?;
+        (0..this.pauses.get()).try_for_each(|_| errors::check(lariat_deferred_pause(handle)).map(drop))
     }
 
     /// Lets go of what the library has.
@@ -611,6 +635,9 @@ impl Default for Deferred {
             fired: Cell::new(false),
             pauses: Cell::new(0),
             chained_to: RefCell::new(None),
+            source: RefCell::new(None),
+            refused: Cell::new(false),
+            debug: Cell::new(false),
             canceller: RefCell::new(None),
             info: RefCell::new(None),
         }
@@ -709,6 +736,9 @@ impl Deferred {
     #[pyo3(name = "chainDeferred")]
     fn chain<'py>(slf: Bound<'py, Self>, d: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
         let (callback, errback) = (d.getattr("callback")?.unbind(), d.getattr("errback")?.unbind());
+        if let Ok(target) = d.cast::<Self>() {
+            drop(target.get().source.replace(Some(slf.clone().unbind())));
+        }
         Self::add(&slf, Level::Pair(Some(callback), Some(errback), None))?;
         Ok(slf)
     }
@@ -728,17 +758,6 @@ impl Deferred {
         errors::check(status)?;
         Self::add(slf, Level::Timeout(seconds))?;
         Ok(true)
-    }
-
-    /// Adds an errback before all others.
-    #[pyo3(name = "_addFirst")]
-    fn add_first(slf: &Bound<'_, Self>, errback: Py<PyAny>) -> PyResult<()> {
-        // The library's levels are all alike: one more of them is one more at either end.
-        Self::add(slf, Level::Pair(None, None, None))?;
-        let mut levels = slf.get().levels.borrow_mut();
-        levels.pop_back();
-        levels.push_front(Level::Pair(None, Some(errback), None));
-        Ok(())
     }
 
     /// Fires it with a value: its callbacks run before this returns, as far as they can.
@@ -804,7 +823,9 @@ impl Deferred {
             status = lariat_deferred_cancel(handle);
         }
         errors::check(status)?;
-        if !this.called.get() && lariat_deferred_called(this.first.get()) == 1 {
+        if this.refused.replace(false) {
+            Self::start_over(slf)?;
+        } else if !this.called.get() && lariat_deferred_called(this.first.get()) == 1 {
             this.settle(py, LARIAT_ERR_CANCELLED);
             this.arm(py);
         }
@@ -833,7 +854,20 @@ impl Deferred {
 
     #[getter(_chainedTo)]
     fn chained_to(&self, py: Python<'_>) -> Option<Py<Deferred>> {
-        self.chained_to.borrow().as_ref().map(|other| other.clone_ref(py))
+        let chained_to = self.chained_to.borrow();
+        let source = self.source.borrow();
+        chained_to.as_ref().or(source.as_ref()).map(|other| other.clone_ref(py))
+    }
+
+    /// Whether the stacks are kept in which this one is made and fired.
+    #[getter]
+    fn debug(&self) -> bool {
+        self.debug.get() || is_debugging()
+    }
+
+    #[setter]
+    fn set_debug(&self, on: bool) {
+        self.debug.set(on);
     }
 
     #[getter(_debugInfo)]
@@ -852,7 +886,7 @@ impl Deferred {
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
         let class = slf.get_type().name()?;
-        let chained = this.chained_to.borrow().as_ref().map(|other| other.as_ptr() as usize);
+        let chained = this.chained_to(slf.py()).map(|other| other.as_ptr() as usize);
         let state = match chained {
             Some(other) => format!(" waiting on Deferred at {other:#x}"),
             None if !this.called.get() => String::new(),
@@ -867,6 +901,7 @@ impl Deferred {
         levels.iter().try_for_each(|level| level.traverse(&visit))?;
         visit.call(&*self.result.borrow())?;
         visit.call(&*self.chained_to.borrow())?;
+        visit.call(&*self.source.borrow())?;
         visit.call(&*self.canceller.borrow())?;
         visit.call(&*self.info.borrow())
     }
@@ -875,6 +910,7 @@ impl Deferred {
         drop(self.levels.take());
         drop(self.result.take());
         drop(self.chained_to.take());
+        drop(self.source.take());
         drop(self.canceller.take());
         drop(self.info.take());
     }

@@ -426,6 +426,25 @@ class _CancelledInside(Exception):
     """The Deferred of a generator is cancelled: what it waits for is to be."""
 
 
+def _warn_of_return(at):
+    frames = []
+    while at is not None:
+        frames.append((at.tb_frame.f_code, at.tb_lineno))
+        at = at.tb_next
+    # Below the generator and above returnValue, with what decorates it, nobody else may be.
+    while frames and frames[0][0].co_name == "throwExceptionIntoGenerator":
+        del frames[0]
+    while frames and frames[-1][0].co_name in ("returnValue", "deprecatedFunction"):
+        del frames[-1]
+    if len(frames) > 1:
+        (outer, _), (inner, line) = frames[0], frames[-1]
+        message = (
+            f"returnValue() in {inner.co_name!r} causing {outer.co_name!r} to exit: returnValue should only be invoked by"
+            " functions decorated with inlineCallbacks"
+        )
+        warnings.warn_explicit(message, DeprecationWarning, inner.co_filename, line)
+
+
 class _Running:
     """A generator or coroutine on its way."""
 
@@ -437,16 +456,19 @@ class _Running:
         self.waits_for = None
         self.what_came = None
         self.is_waiting = False
-        self.deferred = Deferred(self.cancel)
+        self.deferred = self.make()
+
+    def make(self):
+        # The errback is the first: whatever comes later gets what the generator ends with.
+        return Deferred(self.cancel).addErrback(self.cancel_inside)
 
     def cancel(self, deferred):
-        deferred._addFirst(self.cancel_inside)
         deferred.errback(_CancelledInside())
 
     def cancel_inside(self, failure):
-        failure.trap(_CancelledInside)
-        # The generator goes on, and whoever cancelled gets what it ends with.
-        self.deferred = Deferred(self.cancel)
+        if failure.type is not _CancelledInside:
+            return failure
+        self.deferred = self.make()
         self.waits_for.cancel()
         return self.deferred
 
@@ -469,6 +491,7 @@ class _Running:
                 result = end.value
                 break
             except _Return as end:
+                _warn_of_return(end.__traceback__.tb_next)
                 result = end.value
                 break
             except BaseException:
