@@ -30,8 +30,10 @@ use std::sync::Arc;
 const EXCEPTION: i32 = 1;
 
 /// A result that is not there yet, and the callbacks that wait for it.
-#[pyclass(subclass, dict, weakref, frozen, module = "lariat.defer", generic)]
+#[pyclass(subclass, weakref, frozen, module = "lariat.defer", generic)]
 pub struct Deferred {
+    /// False while the object is being made: the interpreter may collect between its allocation and its contents.
+    ready: Cell<bool>,
     home: RefCell<Option<Arc<Home>>>,
     /// What the library knows it by; null: it has not been told yet.
     first: Cell<*mut lariat_deferred>,
@@ -622,6 +624,7 @@ impl Default for Deferred {
     #[inline]
     fn default() -> Self {
         Self {
+            ready: Cell::new(true),
             home: RefCell::new(None),
             first: Cell::new(ptr::null_mut()),
             number: Cell::new(0),
@@ -896,9 +899,10 @@ impl Deferred {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // A borrow here means that the interpreter collects in the middle of a change: the next time will do.
-        let Ok(levels) = self.levels.try_borrow() else { return Ok(()) };
-        levels.iter().try_for_each(|level| level.traverse(&visit))?;
+        if !self.ready.get() {
+            return Ok(());
+        }
+        self.levels.borrow().iter().try_for_each(|level| level.traverse(&visit))?;
         visit.call(&*self.result.borrow())?;
         visit.call(&*self.chained_to.borrow())?;
         visit.call(&*self.source.borrow())?;

@@ -22,6 +22,8 @@ use std::sync::Arc;
 /// its exceptions, and `_unhandled(exception, what)`, which is told of those that nobody catches.
 #[pyclass(subclass, dict, weakref, frozen, module = "lariat._lariat")]
 pub struct Reactor {
+    /// False while the object is being made: the interpreter may collect between its allocation and its contents.
+    ready: Cell<bool>,
     home: Arc<Home>,
     /// Delayed calls that wait.
     waiting: Waiting,
@@ -193,6 +195,7 @@ impl Reactor {
     fn new(_args: &Bound<'_, PyTuple>, _of_thread: bool, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let home = if _of_thread { Home::here()? } else { Arc::new(Home::new()?) };
         Ok(Self {
+            ready: Cell::new(true),
             home,
             waiting: Waiting::default(),
             posted: RefCell::default(),
@@ -290,6 +293,9 @@ impl Reactor {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if !self.ready.get() {
+            return Ok(());
+        }
         self.waiting.traverse(&visit)?;
         self.posted.borrow().iter().try_for_each(|call| call.traverse(&visit))
     }

@@ -64,8 +64,10 @@ impl Waiting {
 }
 
 /// A call that the reactor is to make at its time.
-#[pyclass(weakref, dict, frozen, module = "lariat._lariat")]
+#[pyclass(weakref, frozen, module = "lariat._lariat")]
 pub struct DelayedCall {
+    /// False while the object is being made: the interpreter may collect between its allocation and its contents.
+    ready: Cell<bool>,
     reactor: Py<Reactor>,
     handle: Cell<*mut lariat_delayed_call>,
     place: Cell<usize>,
@@ -99,6 +101,7 @@ impl DelayedCall {
         let this = Bound::new(
             reactor.py(),
             Self {
+                ready: Cell::new(true),
                 reactor: reactor.clone().unbind(),
                 handle: Cell::new(std::ptr::null_mut()),
                 place: Cell::new(usize::MAX),
@@ -253,6 +256,9 @@ impl DelayedCall {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if !self.ready.get() {
+            return Ok(());
+        }
         visit.call(&self.reactor)?;
         self.call.borrow().as_ref().map_or(Ok(()), |call| call.traverse(&visit))
     }
