@@ -2,9 +2,9 @@
 
 use crate::locked::Locked;
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use pyo3::ffi;
 
 /// See the module.
 pub struct Classes {

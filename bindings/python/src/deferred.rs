@@ -30,7 +30,7 @@ use std::sync::Arc;
 const EXCEPTION: i32 = 1;
 
 /// A result that is not there yet, and the callbacks that wait for it.
-#[pyclass(subclass, weakref, frozen, module = "lariat.defer", generic)]
+#[pyclass(subclass, dict, weakref, frozen, module = "lariat.defer", generic)]
 pub struct Deferred {
     /// False while the object is being made: the interpreter may collect between its allocation and its contents.
     ready: Cell<bool>,
@@ -125,9 +125,13 @@ fn find<'py>(py: Python<'py>, word: *mut c_void) -> Option<Bound<'py, Deferred>>
     Some(unsafe { Bound::from_borrowed_ptr(py, object).cast_into_unchecked() })
 }
 
-extern "C" fn step(
+extern "C" fn step(handle: *mut lariat_deferred, _value: *mut c_void, word: *mut c_void) -> *mut c_void {
+    step_with(handle, ptr::null(), word)
+}
+
+#[inline(always)]
+extern "C" fn step_with(
     handle: *mut lariat_deferred,
-    _value: *mut c_void,
     failure: *const lariat_failure,
     word: *mut c_void,
 ) -> *mut c_void {
@@ -242,9 +246,9 @@ impl Deferred {
         let home = this.home();
         let work = Work::new(&home);
         this.levels.borrow_mut().push_back(level);
-        let mut status = lariat_deferred_add_both(handle, Some(step), this.word());
+        let mut status = lariat_deferred_add_callbacks(handle, Some(step), Some(step_with), this.word());
         if status == LARIAT_ERR_WRONG_THREAD && home.adopt() {
-            status = lariat_deferred_add_both(handle, Some(step), this.word());
+            status = lariat_deferred_add_callbacks(handle, Some(step), Some(step_with), this.word());
         }
         if status < 0 {
             let level = this.levels.borrow_mut().pop_back();
@@ -292,7 +296,8 @@ impl Deferred {
         let made = classes().and_then(|classes| match code {
             LARIAT_ERR_CANCELLED => classes.cancelled.bind(py).call0(),
             _ => {
-                let message = if code == LARIAT_ERR_CLOSED { "the reactor is gone" } else { "the Deferred is abandoned" };
+                let message =
+                    if code == LARIAT_ERR_CLOSED { "the reactor is gone" } else { "the Deferred is abandoned" };
                 Ok(PyRuntimeError::new_err(message).into_value(py).into_bound(py).into_any())
             }
         });
@@ -582,7 +587,9 @@ impl Deferred {
         lariat_deferred_abandon(old);
         let handle = Self::make(slf)?;
         let levels = this.levels.borrow().len();
-        (0..levels).try_for_each(|_| errors::check(lariat_deferred_add_both(handle, Some(step), this.word())).map(drop))?;
+        (0..levels).try_for_each(|_| {
+            errors::check(lariat_deferred_add_callbacks(handle, Some(step), Some(step_with), this.word())).map(drop)
+        })?;
         (0..this.pauses.get()).try_for_each(|_| errors::check(lariat_deferred_pause(handle)).map(drop))
     }
 
@@ -945,7 +952,9 @@ fn args_of(py: Python<'_>, args: Option<Bound<'_, PyAny>>, kwargs: Option<Bound<
     let args = match args {
         Some(args) => Some(match args.cast_into::<PyTuple>() {
             Ok(args) => args,
-            Err(other) => other.into_inner().try_iter()?.collect::<PyResult<Vec<_>>>().and_then(|all| PyTuple::new(py, all))?,
+            Err(other) => {
+                other.into_inner().try_iter()?.collect::<PyResult<Vec<_>>>().and_then(|all| PyTuple::new(py, all))?
+            }
         }),
         None => None,
     };

@@ -1,9 +1,9 @@
 //! What the library answers, as Python's exceptions. Their classes are the reactor's: lariat.error's or Twisted's.
 
 use lariat::ffi::status::*;
+use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::intern;
-use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 use std::ffi::CStr;
 

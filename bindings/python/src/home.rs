@@ -1,11 +1,11 @@
 //! The reactors of the library, and the quiet one of each thread: where Deferreds live, whether somebody made a reactor
 //! or not. lariat.internet's reactor shares its thread's, so that its Deferreds have their time-outs from the library.
 
+use crate::deferred::Deferred;
 use crate::errors;
 use lariat::ffi::reactor::*;
 use lariat::ffi::status::*;
 use lariat::ffi::types::*;
-use crate::deferred::Deferred;
 use pyo3::{Py, PyErr, PyResult, Python, ffi};
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -44,7 +44,8 @@ impl Home {
         }
         Ok(Self {
             handle,
-            object: Cell::new(std::ptr::null_mut()), saved: Cell::new(std::ptr::null_mut()),
+            object: Cell::new(std::ptr::null_mut()),
+            saved: Cell::new(std::ptr::null_mut()),
             depth: Cell::new(0),
             emptied: RefCell::default(),
             raised: RefCell::default(),

@@ -116,9 +116,7 @@ impl DelayedCall {
         let mut status = LARIAT_OK;
         let mut handle = lariat_reactor_call_later(reactor.handle(), seconds, Some(make), word);
         if handle.is_null() {
-            status = reactor.on(|| {
-                lariat_reactor_running(reactor.handle())
-            });
+            status = reactor.on(|| lariat_reactor_running(reactor.handle()));
             if status >= 0 {
                 handle = lariat_reactor_call_later(reactor.handle(), seconds, Some(make), word);
                 status = lariat_last_error();
@@ -220,7 +218,12 @@ impl DelayedCall {
     fn kw(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let call = self.call.borrow();
         let kwargs = call.as_ref()?.kwargs.as_ref();
-        Some(kwargs.map_or_else(|| pyo3::types::PyDict::new(py).into_any().unbind(), |kwargs| kwargs.clone_ref(py).into_any()))
+        Some(
+            kwargs.map_or_else(
+                || pyo3::types::PyDict::new(py).into_any().unbind(),
+                |kwargs| kwargs.clone_ref(py).into_any(),
+            ),
+        )
     }
 
     fn __richcmp__(&self, other: &Bound<'_, Self>, how: CompareOp) -> bool {
