@@ -5,7 +5,8 @@ use crate::errors;
 use lariat::ffi::reactor::*;
 use lariat::ffi::status::*;
 use lariat::ffi::types::*;
-use pyo3::{PyResult, ffi};
+use crate::deferred::Deferred;
+use pyo3::{Py, PyErr, PyResult, Python, ffi};
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -17,6 +18,12 @@ pub struct Home {
     pub object: Cell<*mut ffi::PyObject>,
     /// The interpreter's state of the thread that waits.
     pub saved: Cell<*mut ffi::PyThreadState>,
+    /// How many methods of its Deferreds are at work, one inside of the other.
+    pub depth: Cell<usize>,
+    /// Deferreds whose result has moved on, and that are to go on without one when the present call is done.
+    pub emptied: RefCell<Vec<Py<Deferred>>>,
+    /// What a canceller raised, for the method that it was called in.
+    pub raised: RefCell<Option<PyErr>>,
 }
 
 // SAFETY: the interpreter's lock is held wherever it is touched; the library checks its token on every thread.
@@ -35,7 +42,13 @@ impl Home {
         if handle.is_null() {
             return Err(errors::exception(lariat_last_error()));
         }
-        Ok(Self { handle, object: Cell::new(std::ptr::null_mut()), saved: Cell::new(std::ptr::null_mut()) })
+        Ok(Self {
+            handle,
+            object: Cell::new(std::ptr::null_mut()), saved: Cell::new(std::ptr::null_mut()),
+            depth: Cell::new(0),
+            emptied: RefCell::default(),
+            raised: RefCell::default(),
+        })
     }
 
     /// This thread's.
@@ -88,8 +101,11 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        if lariat_reactor_free(self.handle) == LARIAT_ERR_WRONG_THREAD && self.adopt() {
-            lariat_reactor_free(self.handle);
-        }
+        // At the end of a thread nobody holds the interpreter's lock; at the end of the interpreter nobody can.
+        Python::try_attach(|_| {
+            if lariat_reactor_free(self.handle) == LARIAT_ERR_WRONG_THREAD && self.adopt() {
+                lariat_reactor_free(self.handle);
+            }
+        });
     }
 }

@@ -7,15 +7,24 @@
 #![allow(non_local_definitions, reason = "what pyo3's macros make")]
 
 mod call;
+mod classes;
+mod deferred;
 mod errors;
 mod home;
+mod level;
+mod locked;
 mod reactor;
+mod slots;
 mod timers;
 
 use pyo3::prelude::*;
 
 #[pymodule(name = "_lariat", gil_used = true)]
 mod module {
+    #[pymodule_export]
+    use super::classes::{_set_classes, _set_debugging};
+    #[pymodule_export]
+    use super::deferred::{Awaiting, Deferred};
     #[pymodule_export]
     use super::reactor::Reactor;
     #[pymodule_export]

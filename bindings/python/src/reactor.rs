@@ -39,6 +39,11 @@ unsafe impl Send for Reactor {}
 // SAFETY: the same.
 unsafe impl Sync for Reactor {}
 
+thread_local! {
+    /// The reactors that this thread is running, one inside of the other.
+    static RUNNING: RefCell<Vec<Py<Reactor>>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Reactor {
     /// Its token.
     #[inline]
@@ -77,6 +82,25 @@ impl Reactor {
             // It stops already: somebody is impatient.
             lariat_reactor_crash(self.handle());
         }
+    }
+
+    /// A KeyboardInterrupt has come where no reactor is at hand: the one that runs on this thread stops.
+    pub fn interrupt_running(py: Python<'_>, error: PyErr) {
+        RUNNING.with(|running| {
+            if let Some(reactor) = running.borrow().last() {
+                reactor.get().stop_with(error.clone_ref(py));
+            }
+        });
+    }
+
+    /// Turns the loop.
+    fn turn(slf: &Bound<'_, Self>, turn: impl Fn() -> lariat_status) -> PyResult<lariat_status> {
+        Self::prepare(slf)?;
+        RUNNING.with(|running| running.borrow_mut().push(slf.clone().unbind()));
+        let status = slf.get().on(turn);
+        let this = RUNNING.with(|running| running.borrow_mut().pop());
+        drop(this);
+        Self::turned(slf, status)
     }
 
     /// Has the library know the object, and let go of the interpreter's lock while it waits.
@@ -180,19 +204,14 @@ impl Reactor {
 
     /// Runs the loop until it is stopped. Raises the KeyboardInterrupt that stopped it.
     fn _run(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::prepare(slf)?;
-        let this = slf.get();
-        let status = this.on(|| lariat_reactor_run(this.handle()));
-        Self::turned(slf, status).map(drop)
+        Self::turn(slf, || lariat_reactor_run(slf.get().handle())).map(drop)
     }
 
     /// Makes one turn of the loop, which waits at most so many seconds. False: it has stopped.
     #[pyo3(name = "_iterate")]
     fn iterate(slf: &Bound<'_, Self>, seconds: f64) -> PyResult<bool> {
-        Self::prepare(slf)?;
-        let this = slf.get();
-        let status = this.on(|| lariat_reactor_iterate(this.handle(), seconds));
-        Ok(Self::turned(slf, status)? != LARIAT_STOPPED)
+        let status = Self::turn(slf, || lariat_reactor_iterate(slf.get().handle(), seconds))?;
+        Ok(status != LARIAT_STOPPED)
     }
 
     /// Asks the loop to stop: the turn in progress is finished, the shutdown triggers run.
