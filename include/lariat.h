@@ -1425,6 +1425,14 @@ LARIAT_API int32_t lariat_listener_port(lariat_listener *listener);
 LARIAT_API lariat_status lariat_listener_address(lariat_listener *listener, char *text, size_t capacity,
                                                  size_t *length);
 
+/* Tells the descriptor of a listener, for what the library has no call for: an option of the socket, a query.
+ *
+ * fd      written: stays the library's, not to be read from, written to or closed; good until it is stopped.
+ * errors  LARIAT_ERR_CLOSED once it was stopped; LARIAT_ERR_NOT_SUPPORTED by a simulated reactor.
+ * thread  the reactor's.
+ * Twisted ISystemHandle.getHandle. */
+LARIAT_API lariat_status lariat_listener_descriptor(lariat_listener *listener, lariat_socket *fd);
+
 /* Accepts no more until lariat_listener_resume; who connects meanwhile waits in the backlog.
  *
  * errors   LARIAT_ERR_CLOSED once it was stopped.
@@ -1471,7 +1479,8 @@ LARIAT_API lariat_listener *lariat_transport_listener(lariat_transport *transpor
  * IPv6 and IPv4 by turns, until one answers.
  *
  * endpoint  where to: "tcp://example.org:80", "tcp://[::1]:80", "unix:///run/x.sock", "unix-abstract://name"; options
- *           follow a ?, with & between them: timeout=30 (seconds, for all of it), bind=127.0.0.1:0, no_delay=0.
+ *           follow a ?, with & between them: timeout=30 (seconds, for all of it), bind=127.0.0.1:0, no_delay=0;
+ *           of what it binds itself to, reuse_address=0 and reuse_port=1.
  * protocol  copied; its connection_made is called before the Deferred fires.
  * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
  * returns   a Deferred that fires with the connection, a lariat_transport; cancelling it gives up. NULL on failure.
@@ -2291,6 +2300,15 @@ LARIAT_API lariat_status lariat_transport_peer(lariat_transport *transport, char
  * Twisted   ITransport.getHost. */
 LARIAT_API lariat_status lariat_transport_address(lariat_transport *transport, char *text, size_t capacity,
                                                   size_t *length);
+
+/* Tells the descriptor of a connection, for what the library has no call for: an option of the socket, a query.
+ *
+ * fd      written: stays the library's, not to be read from, written to or closed; good until it is over.
+ * errors  LARIAT_ERR_CLOSED when the connection is over; LARIAT_ERR_NOT_SUPPORTED for what is no socket, and by a
+ *         simulated reactor.
+ * thread  the reactor's.
+ * Twisted ISystemHandle.getHandle. */
+LARIAT_API lariat_status lariat_transport_descriptor(lariat_transport *transport, lariat_socket *fd);
 
 /* Tells who is at the other end of a Unix socket, as the system knows it.
  *
@@ -3116,6 +3134,14 @@ LARIAT_API int32_t lariat_datagram_port_number(lariat_datagram_port *port);
  * Twisted   IListeningPort.getHost. */
 LARIAT_API lariat_status lariat_datagram_port_address(lariat_datagram_port *port, char *text, size_t capacity,
                                                       size_t *length);
+
+/* Tells the descriptor of a port, for what the library has no call for: an option of the socket, a query.
+ *
+ * fd      written: stays the library's, not to be read from, written to or closed; good until it is stopped.
+ * errors  LARIAT_ERR_CLOSED; LARIAT_ERR_NOT_SUPPORTED by a simulated reactor.
+ * thread  the reactor's.
+ * Twisted ISystemHandle.getHandle. */
+LARIAT_API lariat_status lariat_datagram_port_descriptor(lariat_datagram_port *port, lariat_socket *fd);
 
 /* Tells how much waits to be sent.
  *

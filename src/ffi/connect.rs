@@ -15,7 +15,8 @@ use std::rc::Rc;
 /// IPv6 and IPv4 by turns, until one answers.
 ///
 /// endpoint  where to: "tcp://example.org:80", "tcp://[::1]:80", "unix:///run/x.sock", "unix-abstract://name"; options
-///           follow a ?, with & between them: timeout=30 (seconds, for all of it), bind=127.0.0.1:0, no_delay=0.
+///           follow a ?, with & between them: timeout=30 (seconds, for all of it), bind=127.0.0.1:0, no_delay=0;
+///           of what it binds itself to, reuse_address=0 and reuse_port=1.
 /// protocol  copied; its connection_made is called before the Deferred fires.
 /// self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
 /// returns   a Deferred that fires with the connection, a lariat_transport; cancelling it gives up. NULL on failure.

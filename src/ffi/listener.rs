@@ -200,6 +200,20 @@ pub extern "C" fn lariat_listener_address(
     })
 }
 
+/// Tells the descriptor of a listener, for what the library has no call for: an option of the socket, a query.
+///
+/// fd      written: stays the library's, not to be read from, written to or closed; good until it is stopped.
+/// errors  LARIAT_ERR_CLOSED once it was stopped; LARIAT_ERR_NOT_SUPPORTED by a simulated reactor.
+/// thread  the reactor's.
+/// Twisted ISystemHandle.getHandle.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_listener_descriptor(listener: *mut lariat_listener, fd: *mut lariat_socket) -> lariat_status {
+    guard::on(listener, |listener| {
+        convert::out("fd", fd)?.write(listener::descriptor(listener)?);
+        Ok(())
+    })
+}
+
 /// Accepts no more until lariat_listener_resume; who connects meanwhile waits in the backlog.
 ///
 /// errors   LARIAT_ERR_CLOSED once it was stopped.

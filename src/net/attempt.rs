@@ -56,7 +56,12 @@ fn connecting(reactor: ReactorItem, address: &Address, how: &How) -> io::Result<
     let fresh = Fresh::new(reactor, socket);
     fresh.with(|driver, socket| {
         if let Some(own) = &how.bind {
-            driver.set(socket, SocketOption::ReuseAddress)?;
+            if how.options.reuse_address != Some(false) {
+                driver.set(socket, SocketOption::ReuseAddress)?;
+            }
+            if how.options.reuse_port {
+                driver.set(socket, SocketOption::ReusePort)?;
+            }
             driver.bind(socket, own)?;
         }
         for option in how.options.of_stream(address.ip().is_some()) {

@@ -498,6 +498,15 @@ pub(super) fn check_open(listener: Item<Listener>) -> Result {
     if listener.open.get() { Ok(()) } else { Err(Status::ERR_CLOSED.because("the listener was stopped")) }
 }
 
+/// Its socket, for what there is no call for.
+pub fn descriptor(listener: Item<Listener>) -> Result<Socket> {
+    check_open(listener)?;
+    if listener.root().is_simulated() {
+        return Err(Status::ERR_NOT_SUPPORTED.because("a simulated reactor has no descriptors of the system"));
+    }
+    Ok(listener.socket.get())
+}
+
 /// Accepts no more until resumed; who connects waits in the backlog.
 pub fn pause(listener: Item<Listener>) -> Result {
     check_open(listener)?;

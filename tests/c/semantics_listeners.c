@@ -1,4 +1,5 @@
 /* Listeners (SEMANTICS 30): where they listen, whom they accept, how they stop; adopted sockets, and those that are passed on. */
+#define _DEFAULT_SOURCE /* SO_REUSEPORT */
 #include "streams.h"
 
 /* ---- a server and its clients ------------------------------------------------------------------------------------------------------- */
@@ -552,6 +553,67 @@ TEST(s30_descriptors_do_not_go_over_tcp) {
     CHECK_OK(lariat_transport_lose_connection(one.own.transport));
     wire_close(&one, LARIAT_CONNECTION_DONE);
     reactor_done(reactor);
+}
+
+/* ---- the descriptor of a connection, and what a client binds itself to -------------------------------------------------------------------------------- */
+
+static int socket_option(int fd, int option) {
+    int value = -1;
+    socklen_t length = sizeof value;
+    CHECK_INT(getsockopt(fd, SOL_SOCKET, option, &value, &length), 0);
+    return value;
+}
+
+TEST(s30_a_connection_and_a_listener_tell_their_descriptors) {
+    lariat_reactor *reactor = manual_reactor();
+    each_way(way) {
+        wire one = {0};
+        int fd = -1;
+        wire_open(&one, reactor, way, PLAIN);
+        CHECK_OK(lariat_transport_descriptor(one.own.transport, &fd));
+        CHECK_INT(socket_option(fd, SO_TYPE), SOCK_STREAM);
+        CHECK_STATUS(lariat_transport_descriptor(one.own.transport, NULL), LARIAT_ERR_INVALID_ARGUMENT);
+        if (one.listener) {
+            CHECK_OK(lariat_listener_descriptor(one.listener, &fd));
+            CHECK_INT(socket_option(fd, SO_ACCEPTCONN), 1);
+            CHECK_STATUS(lariat_listener_descriptor(one.listener, NULL), LARIAT_ERR_INVALID_ARGUMENT);
+        }
+        CHECK_OK(lariat_transport_abort_connection(one.own.transport));
+        CHECK_STATUS(lariat_transport_descriptor(one.own.transport, &fd), LARIAT_ERR_CLOSED);
+        wire_close(&one, LARIAT_ERR_CONNECTION_ABORTED);
+    }
+    reactor_done(reactor);
+}
+
+static void check_bound_with(const char *options, int reuse_address, int reuse_port) {
+    lariat_reactor *reactor = manual_reactor();
+    side own = {.name = "own", .reactor = reactor};
+    lariat_protocol protocol = side_protocol(PLAIN);
+    int port, fd, listening = raw_listen(&port), peer = -1;
+    char endpoint[128];
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d?bind=127.0.0.1:0%s", port, options);
+    CHECK_OK(lariat_deferred_release(lariat_reactor_connect(reactor, endpoint, &protocol, &own)));
+    until(reactor, (peer = raw_accept(listening)) >= 0);
+    until(reactor, own.made);
+    CHECK_OK(lariat_transport_descriptor(own.transport, &fd));
+    CHECK_INT(socket_option(fd, SO_REUSEADDR), reuse_address);
+#ifdef SO_REUSEPORT
+    CHECK_INT(socket_option(fd, SO_REUSEPORT), reuse_port);
+#else
+    (void)reuse_port;
+#endif
+    CHECK_OK(lariat_transport_abort_connection(own.transport));
+    until(reactor, own.lost);
+    close(peer);
+    close(listening);
+    notes_clear();
+    reactor_done(reactor);
+}
+
+TEST(s30_a_client_shares_what_it_binds_itself_to_as_it_is_told) {
+    check_bound_with("", 1, 0);
+    check_bound_with("&reuse_address=0", 0, 0);
+    check_bound_with("&reuse_address=0&reuse_port=1", 0, 1);
 }
 
 /* ---- the build function ------------------------------------------------------------------------------------------------------------------------------ */

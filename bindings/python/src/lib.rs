@@ -7,15 +7,21 @@
 #![allow(non_local_definitions, reason = "what pyo3's macros make")]
 
 mod call;
+mod datagram;
 mod classes;
 mod deferred;
 mod errors;
 mod home;
+mod link;
+mod listener;
+mod process;
 mod level;
 mod locked;
 mod reactor;
+mod stream;
 mod slots;
 mod timers;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -29,4 +35,9 @@ mod module {
     use super::reactor::Reactor;
     #[pymodule_export]
     use super::timers::DelayedCall;
+    #[pymodule_export]
+    use super::{
+        datagram::DatagramPort, listener::Listener, process::Process, stream::Stream, watch::LookUp, watch::SignalWatch,
+        watch::Watcher,
+    };
 }

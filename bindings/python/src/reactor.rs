@@ -3,6 +3,7 @@
 use crate::call::{Call, attached};
 use crate::errors::{check, of_reactor};
 use crate::home::Home;
+use crate::link::Kept;
 use crate::timers::{DelayedCall, Waiting};
 use lariat::ffi::calls::*;
 use lariat::ffi::reactor::*;
@@ -27,6 +28,8 @@ pub struct Reactor {
     home: Arc<Home>,
     /// Delayed calls that wait.
     waiting: Waiting,
+    /// What else the library may call.
+    kept: Kept,
     /// Calls from threads, in the order in which they came; the library is asked once for all that are there.
     posted: RefCell<VecDeque<Call>>,
     is_asked: Cell<bool>,
@@ -56,6 +59,17 @@ impl Reactor {
     /// Delayed calls that wait.
     pub fn waiting(&self) -> &Waiting {
         &self.waiting
+    }
+
+    /// What else the library may call.
+    pub fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// Moves it to this thread, if that is possible and it is not there.
+    #[inline]
+    pub fn here(&self) {
+        self.on(|| lariat_reactor_running(self.handle()));
     }
 
     /// Makes a call of the library, on a reactor that is this thread's or can be moved to it.
@@ -198,6 +212,7 @@ impl Reactor {
             ready: Cell::new(true),
             home,
             waiting: Waiting::default(),
+            kept: Kept::default(),
             posted: RefCell::default(),
             is_asked: Cell::new(false),
             tells_waits: Cell::new(false),
@@ -273,6 +288,11 @@ impl Reactor {
         self.waiting.all(py)
     }
 
+    /// What is open: streams, listeners, ports, processes, watchers.
+    fn _open(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        self.kept.all(py).into_iter().map(Bound::unbind).collect()
+    }
+
     /// Has function(*args, **kwargs) called on the reactor's thread, on its next turn, which it wakes up for. From any
     /// thread.
     #[pyo3(name = "callFromThread", signature = (callable, *args, **kw))]
@@ -297,11 +317,13 @@ impl Reactor {
             return Ok(());
         }
         self.waiting.traverse(&visit)?;
+        self.kept.traverse(&visit)?;
         self.posted.borrow().iter().try_for_each(|call| call.traverse(&visit))
     }
 
     fn __clear__(&self) {
         self.waiting.clear();
+        self.kept.clear();
         drop(self.posted.take());
         drop(self.interrupt.take());
     }

@@ -1,0 +1,1232 @@
+"""Twisted on lariat: :func:`install`, before anything imports ``twisted.internet.reactor``."""
+
+import os
+import signal
+import socket
+import stat
+
+from zope.interface import classImplements, implementer
+
+from twisted.internet import abstract, address, base, defer, error, interfaces, main, posixbase, process, tcp, udp, unix
+from twisted.internet.main import installReactor
+from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
+from twisted.python import failure, log, reflect
+from twisted.python.runtime import platform
+
+try:
+    from twisted.internet import _newtls
+    from twisted.internet.interfaces import ITLSTransport
+except ImportError:  # no pyOpenSSL
+    _newtls = None
+
+from lariat import _lariat
+from lariat._transport import (
+    CONNECTION_ABORTED,
+    CONNECTION_DONE,
+    ERRNO,
+    Transport,
+    endpoint_address,
+    os_error,
+    view,
+)
+
+__all__ = ["LariatReactor", "install"]
+
+_log = Logger()
+
+
+class _Kit:
+    """Where Twisted's transports have their exceptions and failures from."""
+
+    error = error
+    Failure = failure.Failure
+
+    @staticmethod
+    def log_failure(selectable, reason):
+        log.callWithLogger(selectable, log.err, reason)
+
+    @staticmethod
+    def half_closeable(protocol):
+        return interfaces.IHalfCloseableProtocol(protocol, None)
+
+    @staticmethod
+    def later(selectable, call, *args):
+        selectable.reactor.callLater(0, call, *args)
+
+
+# ---- streams
+
+
+class _Plain:
+    """A transport past the TLS that was put in front of it: what _newtls calls its methods through."""
+
+    write = Transport._write_plain
+    writeSequence = Transport._write_sequence_plain
+    loseConnection = Transport.loseConnection
+    registerProducer = Transport.registerProducer
+    unregisterProducer = Transport.unregisterProducer
+    pauseProducing = Transport.pauseProducing
+    resumeProducing = Transport.resumeProducing
+    stopProducing = Transport.stopProducing
+    stopConsuming = Transport.stopConsuming
+
+
+def _new_with_core(cls, args, kwargs):
+    for value in (*args, *kwargs.values()):
+        core = getattr(value, "_core", None)
+        if isinstance(core, _lariat.Reactor):
+            return core
+    from twisted.internet import reactor
+
+    return reactor._core
+
+
+@implementer(interfaces.ITCPTransport, interfaces.ISystemHandle, interfaces.ILoggingContext, interfaces.IConsumer)
+class Connection(Transport):
+    """A connection of Twisted's."""
+
+    _kit = _Kit
+    logstr = "Uninitialized"
+    _tlsClientDefault = False
+
+    def __new__(cls, *args, **kwargs):
+        return super().__new__(cls, _new_with_core(cls, args, kwargs))
+
+    def __init__(self, protocol, reactor):
+        self.reactor = reactor
+        self.protocol = protocol
+
+    def logPrefix(self):
+        return self.logstr
+
+    def _getLogPrefix(self, applicationObject):
+        if interfaces.ILoggingContext.providedBy(applicationObject):
+            return applicationObject.logPrefix()
+        return applicationObject.__class__.__name__
+
+    def startTLS(self, ctx, normal=True):
+        _newtls.startTLS(self, ctx, normal, _Plain)
+
+    def loseConnection(self):
+        if self.TLS:
+            if self.connected and not self.disconnecting:
+                self.protocol.loseConnection()
+        else:
+            Transport.loseConnection(self)
+
+    def registerProducer(self, producer, streaming):
+        if self.TLS:
+            self.protocol.registerProducer(producer, streaming)
+        else:
+            Transport.registerProducer(self, producer, streaming)
+
+    def unregisterProducer(self):
+        if self.TLS:
+            self.protocol.unregisterProducer()
+        else:
+            Transport.unregisterProducer(self)
+
+    def _descriptor_received(self, descriptor):
+        if interfaces.IFileDescriptorReceiver.providedBy(self.protocol):
+            self.protocol.fileDescriptorReceived(descriptor)
+            return
+        log.msg(
+            format=(
+                "%(protocolName)s (on %(hostAddress)r) does not provide IFileDescriptorReceiver; closing file "
+                "descriptor received (from %(peerAddress)r)."
+            ),
+            hostAddress=self.getHost(),
+            peerAddress=self.getPeer(),
+            protocolName=self._getLogPrefix(self.protocol),
+        )
+        os.close(descriptor)
+
+
+if _newtls is not None:
+    classImplements(Connection, ITLSTransport)
+
+
+class Server(Connection):
+    """A connection that a port has taken."""
+
+    _addressType = address.IPv4Address
+    repstr = "<lariat.twisted.Server>"
+
+    def __init__(self, protocol, client, server, sessionno, reactor):
+        Connection.__init__(self, protocol, reactor)
+        if len(client) != 2:
+            self._addressType = address.IPv6Address
+        self.server = server
+        self.client = client
+        self.sessionno = sessionno
+        self.hostname = client[0]
+        self.logstr = f"{self._getLogPrefix(protocol)},{sessionno},{self.hostname}"
+        if server is not None:
+            self.repstr = f"<{protocol.__class__.__name__} #{sessionno} on {server._realPortNumber}>"
+
+    def __repr__(self):
+        return self.repstr
+
+    @classmethod
+    def _fromConnectedSocket(cls, fileDescriptor, addressFamily, factory, reactor):
+        addressType = address.IPv6Address if addressFamily == socket.AF_INET6 else address.IPv4Address
+        skt = socket.fromfd(fileDescriptor, addressFamily, socket.SOCK_STREAM)
+        try:
+            addr = tcp._getpeername(skt)
+            localPort = skt.getsockname()[1]
+            protocol = factory.buildProtocol(addressType("TCP", *addr))
+            if protocol is None:
+                return None
+            self = cls(protocol, addr, None, addr[1], reactor)
+            self._adopt(skt.fileno(), False)
+            skt.detach()
+        finally:
+            skt.close()
+        self._set_reading(True)
+        self.repstr = f"<{protocol.__class__.__name__} #{self.sessionno} on {localPort}>"
+        protocol.makeConnection(self)
+        return self
+
+    def getHost(self):
+        return self._addressType("TCP", *tcp._getsockname(self.socket))
+
+    def getPeer(self):
+        return self._addressType("TCP", *self.client)
+
+
+class Client(Connection):
+    """A connection that a connector makes."""
+
+    _tlsClientDefault = True
+    _addressType = address.IPv4Address
+    addressFamily = socket.AF_INET
+
+    def __init__(self, host, port, bindAddress, connector, reactor):
+        Connection.__init__(self, None, reactor)
+        self.connector = connector
+        self.addr = (host, port)
+        self._requiresResolution = False
+        if abstract.isIPv6Address(host):
+            self.addr = tcp._resolveIPv6(host, port)
+            self.addressFamily = socket.AF_INET6
+            self._addressType = address.IPv6Address
+        elif not abstract.isIPAddress(host):
+            self._requiresResolution = True
+        self._binding = tcp.makeBinding(*bindAddress) if isinstance(bindAddress, tuple) else bindAddress
+        reactor.callLater(0, self.resolveAddress)
+
+    def resolveAddress(self):
+        if self._requiresResolution:
+            found = self.reactor.resolve(self.addr[0])
+            found.addCallback(lambda name: (name,) + self.addr[1:])
+        else:
+            found = defer.succeed(self.addr)
+        found.addCallback(self._setRealAddress)
+        found.addErrback(self.failIfNotConnected)
+
+    def _setRealAddress(self, found):
+        if not hasattr(self, "connector"):
+            return  # it was given up meanwhile
+        if len(found) == 4:
+            host = socket.getnameinfo(found, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]
+            found = (host, *found[1:])
+        elif abstract.isIPv6Address(found[0]):
+            self.addressFamily = socket.AF_INET6
+            self._addressType = address.IPv6Address
+            found = tcp._resolveIPv6(*found)
+        self.realAddress = found
+        host, port = found[:2]
+        if not 0 < port < 65536:
+            number = self._what_the_system_says(found)
+            self.failIfNotConnected(error.getConnectError((number, os.strerror(number))))
+            return
+        place = f"[{host}]" if ":" in host else host
+        endpoint = f"tcp://{place}:{port}?timeout=0&no_delay=0" + self._bound()
+        self._connect(endpoint.encode(), False)
+
+    def _what_the_system_says(self, found):
+        with socket.socket(self.addressFamily, socket.SOCK_STREAM) as skt:
+            return skt.connect_ex(found)
+
+    def _bound(self):
+        binding = self._binding
+        if binding is None:
+            return ""
+        host = binding._address or ("::" if self.addressFamily == socket.AF_INET6 else "0.0.0.0")
+        place = f"[{host}]" if ":" in host else host
+        return (
+            f"&bind={place}:{binding._port}&reuse_address={int(binding._reuseAddress)}"
+            f"&reuse_port={int(binding._reusePort)}"
+        )
+
+    def _connect_failed(self, code, number, message):
+        number, words = os_error(code, number, message)
+        if self._binding is not None and code in (-37, -38, -39):
+            self.failIfNotConnected(error.ConnectBindError(number, words))
+        elif code == -22:
+            self.failIfNotConnected(error.TimeoutError())
+        else:
+            self.failIfNotConnected(error.getConnectError((number, words)) if number else error.ConnectError(string=message))
+
+    def failIfNotConnected(self, err):
+        if self.connected or self.disconnected or not hasattr(self, "connector"):
+            return
+        self._give_up()
+        self.disconnected = True
+        connector = self.connector
+        del self.connector
+        connector.connectionFailed(failure.Failure(err))
+
+    def stopConnecting(self):
+        self.failIfNotConnected(error.UserError())
+
+    def _made(self):
+        self.protocol = protocol = self.connector.buildProtocol(self.getPeer())
+        if protocol is None:
+            self.logstr = "None,client"
+            self.protocol = Protocol()
+            self.loseConnection()
+        else:
+            self.logstr = f"{self._getLogPrefix(protocol)},client"
+            self._set_reading(True)
+            protocol.makeConnection(self)
+
+    def connectionLost(self, reason):
+        if self.disconnected:
+            return
+        if not self.connected and not self.__dict__.get("_over"):
+            pass
+        Connection.connectionLost(self, reason)
+        connector = self.__dict__.get("connector")
+        if connector is not None:
+            connector.connectionLost(reason)
+
+    def getHost(self):
+        return self._addressType("TCP", *tcp._getsockname(self.socket))
+
+    def getPeer(self):
+        return self._addressType("TCP", *self.realAddress)
+
+    def __repr__(self):
+        return f"<{self.__class__} to {self.addr} at {id(self):x}>"
+
+
+class Connector(tcp.Connector):
+    """Makes a TCP connection."""
+
+    def _makeTransport(self):
+        return Client(self.host, self.port, self.bindAddress, self, self.reactor)
+
+
+# ---- ports
+
+
+class _Listening(_lariat.Listener):
+    """What listens for a port of Twisted's."""
+
+    _is_open = False
+    reading = False
+
+    def __new__(cls, *args, **kwargs):
+        return super().__new__(cls, _new_with_core(cls, args, kwargs))
+
+    def startReading(self):
+        if self._is_open:
+            self._resume()
+        else:
+            self._adopt(self.socket.fileno(), self.addressFamily == socket.AF_UNIX)
+            self._is_open = True
+        self.reading = True
+
+    def stopReading(self):
+        if self.reading:
+            self.reading = False
+            self._pause()
+
+    def startWriting(self):
+        raise RuntimeError("a port is not written to")
+
+    def stopWriting(self):
+        """Nothing is ever written."""
+
+    def _closeSocket(self, orderly):
+        if self._is_open:
+            self._is_open = False
+            self._leave()
+            self.socket.detach()
+        else:
+            super()._closeSocket(orderly)
+
+    def _raised(self, exception, what):
+        log.callWithLogger(self, log.err, failure.Failure(exception, type(exception), exception.__traceback__))
+
+    def _stopped(self):
+        """It has ended."""
+
+
+class Port(_Listening, tcp.Port):
+    """A TCP port that takes connections."""
+
+    transport = Server
+
+    def _accepted(self, peer):
+        addr = endpoint_address(peer)
+        protocol = self.factory.buildProtocol(self._buildAddr(addr))
+        if protocol is None:
+            return None
+        number = self.sessionno
+        self.sessionno = number + 1
+        made = self.transport(protocol, addr, self, number, self.reactor)
+        made._set_reading(True)
+        return made
+
+
+@implementer(interfaces.IUNIXTransport)
+class _UnixMixin:
+    _descriptors = 0
+
+    def sendFileDescriptor(self, fileno):
+        self._send_descriptor(fileno)
+
+    def getTcpNoDelay(self):
+        return False
+
+    def setTcpNoDelay(self, enabled):
+        """There is no such thing."""
+
+
+class UnixServer(_UnixMixin, Server):
+    """A connection that a Unix port has taken."""
+
+    def __init__(self, protocol, client, server, sessionno, reactor):
+        Server.__init__(self, protocol, (client, None), server, sessionno, reactor)
+
+    @classmethod
+    def _fromConnectedSocket(cls, fileDescriptor, factory, reactor):
+        skt = socket.fromfd(fileDescriptor, socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            name = skt.getsockname()
+            protocol = factory.buildProtocol(address.UNIXAddress(name))
+            if protocol is None:
+                return None
+            self = cls(protocol, skt.getpeername(), None, 0, reactor)
+            self._adopt(skt.fileno(), True)
+            skt.detach()
+        finally:
+            skt.close()
+        self._set_reading(True)
+        self.repstr = f"<{protocol.__class__.__name__} #0 on {name}>"
+        self.logstr = f"{protocol.__class__.__name__},0,{name}"
+        protocol.makeConnection(self)
+        return self
+
+    def getHost(self):
+        return address.UNIXAddress(self.socket.getsockname())
+
+    def getPeer(self):
+        return address.UNIXAddress(self.hostname or None)
+
+
+class UnixPort(_Listening, unix.Port):
+    """A Unix socket that takes connections."""
+
+    transport = UnixServer
+
+    def _accepted(self, peer):
+        name = endpoint_address(peer)
+        protocol = self.factory.buildProtocol(self._buildAddr(name or None))
+        if protocol is None:
+            return None
+        number = self.sessionno
+        self.sessionno = number + 1
+        made = self.transport(protocol, name, self, number, self.reactor)
+        made._set_reading(True)
+        return made
+
+
+class UnixClient(_UnixMixin, Client):
+    """A connection to a Unix socket."""
+
+    addressFamily = socket.AF_UNIX
+
+    def __init__(self, filename, connector, reactor, checkPID=0):
+        Connection.__init__(self, None, reactor)
+        filename = address.UNIXAddress(filename).name
+        self.connector = connector
+        self.realAddress = self.addr = filename
+        self._binding = None
+        if checkPID and not unix.lockfile.isLocked(filename + b".lock"):
+            reactor.callLater(0, self.failIfNotConnected, error.BadFileError(filename))
+        else:
+            reactor.callLater(0, self.doConnect)
+
+    def doConnect(self):
+        if not hasattr(self, "connector"):
+            return
+        path = self.addr
+        if path[:1] == b"\0":
+            endpoint = b"unix-abstract://" + _escaped(path[1:])
+        else:
+            endpoint = b"unix://" + _escaped(os.path.abspath(path))
+        try:
+            self._connect(endpoint + b"?timeout=0", True)
+        except (ValueError, RuntimeError) as why:
+            self.failIfNotConnected(error.ConnectError(string=str(why)))
+
+    def getPeer(self):
+        return address.UNIXAddress(self.addr)
+
+    def getHost(self):
+        return address.UNIXAddress(None)
+
+
+def _escaped(path):
+    return path.replace(b"%", b"%25").replace(b"?", b"%3F")
+
+
+class UnixConnector(unix.Connector):
+    """Makes a connection to a Unix socket."""
+
+    def _makeTransport(self):
+        return UnixClient(self.address, self, self.reactor, self.checkPID)
+
+
+# ---- datagrams
+
+
+class _Datagrams(_lariat.DatagramPort):
+    """What a datagram port of Twisted's is made of."""
+
+    _is_open = False
+    reading = False
+
+    def __new__(cls, *args, **kwargs):
+        return super().__new__(cls, _new_with_core(cls, args, kwargs))
+
+    def startReading(self):
+        if self._is_open:
+            self._resume()
+        else:
+            self._adopt(self.socket.fileno(), self.maxPacketSize)
+            self._is_open = True
+        self.reading = True
+
+    def stopReading(self):
+        if self.reading:
+            self.reading = False
+            self._pause()
+
+    def startWriting(self):
+        """What waits is sent by itself."""
+
+    def stopWriting(self):
+        """The same."""
+
+    def _raised(self, exception, what):
+        log.callWithLogger(self, log.err, failure.Failure(exception, type(exception), exception.__traceback__))
+
+    def _failed(self, code, number, message):
+        if code == -34 and self._connectedAddr:
+            self.protocol.connectionRefused()
+
+    def _stopped(self, code, number, message):
+        if self._is_open:
+            self._is_open = False
+            log.msg(f"{self.logstr}: {message}")
+
+    def connectionLost(self, reason=None):
+        if self._is_open:
+            self._is_open = False
+            # What closes a socket of Twisted's finds one that is nobody's.
+            mine = self.socket
+            descriptor = mine.fileno()
+            self._leave()
+            mine.detach()
+            del descriptor
+        super().connectionLost(reason)
+
+    def _answered(self, status, size):
+        if status == 0:
+            return size
+        if status == -44:
+            raise error.MessageLengthError("message too long")
+        if status == -34:
+            if self._connectedAddr:
+                self.protocol.connectionRefused()
+            return None
+        if status == -43:
+            return None
+        number = ERRNO.get(status)
+        raise OSError(number, os.strerror(number)) if number else OSError(f"lariat: status {status}")
+
+
+class DatagramPort(_Datagrams, udp.Port):
+    """A UDP port."""
+
+    def write(self, datagram, addr=None):
+        if self._connectedAddr:
+            assert addr in (None, self._connectedAddr)
+            return self._answered(self._send(datagram), len(datagram))
+        assert addr is not None
+        host, port = addr
+        is_four = host == "<broadcast>" or abstract.isIPAddress(host)
+        if not is_four and not abstract.isIPv6Address(host):
+            raise error.InvalidAddressError(host, "write() only accepts IP addresses, not hostnames")
+        if is_four and self.addressFamily == socket.AF_INET6:
+            raise error.InvalidAddressError(host, "IPv6 port write() called with IPv4 or broadcast address")
+        if not is_four and self.addressFamily == socket.AF_INET:
+            raise error.InvalidAddressError(host, "IPv4 port write() called with IPv6 address")
+        if host == "<broadcast>":
+            host = "255.255.255.255"
+        return self._answered(self._send_to(datagram, host, port), len(datagram))
+
+    def connect(self, host, port):
+        if self._connectedAddr:
+            raise RuntimeError("already connected, reconnecting is not currently supported")
+        if not abstract.isIPAddress(host) and not abstract.isIPv6Address(host):
+            raise error.InvalidAddressError(host, "not an IPv4 or IPv6 address.")
+        self._connectedAddr = (host, port)
+        self._connect(f"udp://[{host}]:{port}" if ":" in host else f"udp://{host}:{port}")
+
+
+class MulticastPort(DatagramPort, udp.MulticastPort):
+    """A UDP port that can be in multicast groups."""
+
+    def __init__(self, port, proto, interface="", maxPacketSize=8192, reactor=None, listenMultiple=False):
+        udp.MulticastPort.__init__(self, port, proto, interface, maxPacketSize, reactor, listenMultiple)
+
+
+class UnixDatagramPort(_Datagrams, unix.DatagramPort):
+    """A Unix socket of datagrams."""
+
+    def write(self, datagram, address):
+        return self._answered(self._send_to_path(datagram, os.fsencode(address)), len(datagram))
+
+
+class ConnectedUnixDatagramPort(_Datagrams, unix.ConnectedDatagramPort):
+    """A Unix socket of datagrams that is connected."""
+
+    class _Told:
+        def __init__(self, protocol):
+            self.protocol = protocol
+
+        def datagramReceived(self, data, addr):
+            self.protocol.datagramReceived(data)
+
+    def _connectToProtocol(self):
+        protocol = self.protocol
+        protocol.makeConnection(self)
+        self._connectedAddr = True
+        self.startReading()
+
+    def write(self, data):
+        return self._answered(self._send(data), len(data))
+
+
+# ---- processes
+
+
+class _Pipe(Transport):
+    """This end of a pipe of a process."""
+
+    _kit = _Kit
+
+    def __new__(cls, owner, name):
+        return super().__new__(cls, owner._core)
+
+    def __init__(self, owner, name):
+        self.owner = owner
+        self.name = name
+        self.reactor = owner._reactor
+
+    def loseConnection(self):
+        self.owner.closeChildFD(self.name)
+
+    def fileno(self):
+        return -1
+
+
+class Process(_lariat.Process, process.BaseProcess):
+    """A child process."""
+
+    status = -1
+    pid = None
+    _tty = False
+
+    def __new__(cls, reactor, *args, **kwargs):
+        return super().__new__(cls, reactor._core)
+
+    def __init__(self, reactor, executable, args, environment, path, proto, uid=None, gid=None, childFDs=None, tty=False):
+        self._reactor = reactor
+        self._core = reactor._core
+        process.BaseProcess.__init__(self, proto)
+        self.pipes = {}
+        self._tty = tty
+        if childFDs is None:
+            childFDs = {0: "w", 1: "r", 2: "r"}
+        if not proto:
+            assert "r" not in childFDs.values()
+            assert "w" not in childFDs.values()
+        kinds = {"w": 1, "r": 2}
+        descriptors = []
+        if not tty:
+            for child, target in childFDs.items():
+                if target in kinds:
+                    descriptors.append((child, kinds[target], -1))
+                else:
+                    assert type(target) is int, f"{target!r} should be an int"
+                    descriptors.append((child, 3, target))
+        if environment is None:
+            environment = os.environ
+        status, message = self._spawn(
+            os.fsencode(executable),
+            [os.fsencode(arg) for arg in args],
+            [os.fsencode(name) + b"=" + os.fsencode(value) for name, value in environment.items()],
+            None if path is None else os.fsencode(path),
+            -1 if uid is None else uid,
+            -1 if gid is None else gid,
+            1 | (8 if tty else 0),
+            descriptors,
+        )
+        if status < 0:
+            number = ERRNO.get(status, 0)
+            raise OSError(number, message) if number else OSError(message)
+        self.pid = status
+        for child in (0, 1, 2) if tty else [child for child, kind, _ in descriptors if kind != 3]:
+            pipe = _Pipe(self, child)
+            if self._lend(child, pipe):
+                self.pipes[child] = pipe
+        try:
+            if proto is not None:
+                proto.makeConnection(self)
+        except BaseException:
+            log.err()
+
+    def __repr__(self):
+        return f"<{self.__class__.__name__} pid={self.pid} status={self.status}>"
+
+    # What the library tells.
+
+    def _started(self):
+        """Told when it was made already."""
+
+    def _data(self, child, data):
+        if self.proto is not None:
+            self.proto.childDataReceived(child, data)
+
+    def _closed(self, child, code):
+        pipe = self.pipes.pop(child, None)
+        if pipe is not None:
+            producer = pipe.producer
+            pipe.connected = False
+            pipe.disconnected = True
+            if producer is not None:
+                pipe._unregister()
+                producer.stopProducing()
+        if self._tty:
+            self.pipes.clear()
+        elif self.proto is not None:
+            self.proto.childConnectionLost(child)
+
+    def _reason_of(self, how):
+        code, exit_code, number = how
+        if number:
+            self.status = number
+            return error.ProcessTerminated(None, number, number)
+        self.status = (exit_code & 0xFF) << 8 if exit_code >= 0 else -1
+        if exit_code > 0:
+            return error.ProcessTerminated(exit_code, None, self.status)
+        if code == -57:
+            return error.ProcessTerminated(None, None, None)
+        return error.ProcessDone(self.status)
+
+    def _exited(self, *how):
+        self.pid = None
+        self._reason = failure.Failure(self._reason_of(how))
+        exited = getattr(self.proto, "processExited", None)
+        if exited is not None:
+            exited(self._reason)
+
+    def _ended(self, *how):
+        self.lostProcess = True
+        if self.proto is not None:
+            proto, self.proto = self.proto, None
+            proto.processEnded(self._reason)
+
+    def _raised(self, exception, what):
+        log.err(failure.Failure(exception, type(exception), exception.__traceback__))
+
+    # IProcessTransport.
+
+    def signalProcess(self, signalID):
+        if signalID in ("HUP", "STOP", "INT", "KILL", "TERM"):
+            signalID = getattr(signal, f"SIG{signalID}")
+        if self.pid is None:
+            raise error.ProcessExitedAlready()
+        status = self._signal(signalID)
+        if status == -39:
+            raise PermissionError(ERRNO[-39], os.strerror(ERRNO[-39]))
+        if status < 0:
+            raise error.ProcessExitedAlready()
+
+    def writeToChild(self, childFD, data):
+        self.pipes[childFD].write(data)
+
+    def closeChildFD(self, descriptor):
+        if descriptor in self.pipes:
+            self._close(descriptor)
+
+    def closeStdin(self):
+        if not self._tty:
+            self.closeChildFD(0)
+
+    def closeStdout(self):
+        if not self._tty:
+            self.closeChildFD(1)
+
+    def closeStderr(self):
+        if not self._tty:
+            self.closeChildFD(2)
+
+    def loseConnection(self):
+        if self._tty:
+            self._close(0)
+            return
+        self.closeStdin()
+        self.closeStderr()
+        self.closeStdout()
+
+    def write(self, data):
+        if 0 in self.pipes:
+            self.pipes[0].write(data)
+
+    def writeSequence(self, seq):
+        if 0 in self.pipes:
+            self.pipes[0].writeSequence(seq)
+
+    def registerProducer(self, producer, streaming):
+        if 0 in self.pipes:
+            self.pipes[0].registerProducer(producer, streaming)
+        else:
+            producer.stopProducing()
+
+    def unregisterProducer(self):
+        if 0 in self.pipes:
+            self.pipes[0].unregisterProducer()
+
+    def pauseProducing(self):
+        for child, pipe in self.pipes.items():
+            if child != 0:
+                pipe.stopReading()
+
+    def resumeProducing(self):
+        for child, pipe in self.pipes.items():
+            if child != 0:
+                pipe.startReading()
+
+    def getHost(self):
+        raise NotImplementedError()
+
+    def getPeer(self):
+        raise NotImplementedError()
+
+
+classImplements(Process, interfaces.IProcessTransport)
+
+
+class TerminalProcess(Process):
+    """A child process on a pseudo-terminal."""
+
+    def closeChildFD(self, descriptor):
+        raise NotImplementedError()
+
+    def writeToChild(self, childFD, data):
+        raise NotImplementedError()
+
+
+# ---- names
+
+
+@implementer(interfaces.IResolverSimple)
+class _Resolver:
+    """Looks names up by the library."""
+
+    def __init__(self, reactor):
+        self._reactor = reactor
+
+    def getHostByName(self, name, timeout=(1, 3, 11, 45)):
+        def done(addresses, code, message):
+            nonlocal look_up
+            look_up = None
+            if addresses:
+                found.callback(addresses[0])
+            elif code == -22:
+                found.errback(failure.Failure(error.TimeoutError()))
+            else:
+                found.errback(failure.Failure(error.DNSLookupError(f"address {name!r} not found: {message}")))
+
+        def give_up(_):
+            if look_up is not None:
+                look_up.cancel()
+
+        look_up = None
+        found = defer.Deferred(give_up)
+        look_up = _lariat.LookUp(self._reactor._core, name, 4, float(sum(timeout)), done)
+        if found.called:
+            look_up = None
+        return found
+
+
+@implementer(interfaces.IHostResolution)
+class _Resolution:
+    def __init__(self, name):
+        self.name = name
+
+    def cancel(self):
+        raise NotImplementedError()
+
+
+_FAMILIES = {
+    frozenset([address.IPv4Address]): 4,
+    frozenset([address.IPv6Address]): 6,
+}
+_TRANSPORTS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
+
+
+@implementer(interfaces.IHostnameResolver)
+class _NameResolver:
+    """The same, for who wants all addresses."""
+
+    def __init__(self, reactor):
+        self._reactor = reactor
+
+    def resolveHostName(self, receiver, hostName, portNumber=0, addressTypes=None, transportSemantics="TCP"):
+        family = 0 if addressTypes is None else _FAMILIES.get(frozenset(addressTypes), 0)
+        resolution = _Resolution(hostName)
+
+        def done(addresses, code, message):
+            for host in addresses or ():
+                kind = address.IPv6Address if ":" in host else address.IPv4Address
+                receiver.addressResolved(kind(transportSemantics, host, portNumber))
+            receiver.resolutionComplete()
+
+        receiver.resolutionBegan(resolution)
+        _lariat.LookUp(self._reactor._core, hostName, family, 0.0, done)
+        return resolution
+
+
+# ---- the reactor
+
+
+classImplements(_lariat.DelayedCall, interfaces.IDelayedCall)
+
+
+class _Core(_lariat.Reactor):
+    """The loop of the library."""
+
+    _errors = error
+
+    def _unhandled(self, exception, what):
+        if what == "callLater":
+            what = "while handling timed call"
+        elif what == "callFromThread":
+            what = "while handling thread call"
+        else:
+            what = f"Unhandled Error: {what}"
+        _log.failure(what, failure.Failure(exception, type(exception), exception.__traceback__))
+
+
+@implementer(interfaces.IReactorFDSet)
+class LariatReactor(posixbase.PosixReactorBase, posixbase._PollLikeMixin):
+    """Twisted's reactor on lariat's loop and transports."""
+
+    _POLL_DISCONNECTED = 4
+    _POLL_IN = 1
+    _POLL_OUT = 2
+
+    def __init__(self):
+        self._core = _Core()
+        self._selectables = {}
+        self._watchers = {}
+        self._reads = set()
+        self._writes = set()
+        self._signal_watches = []
+        self._polled = posixbase._ContinuousPolling(self)
+        super().__init__()
+
+    # The loop.
+
+    def installWaker(self):
+        """The library wakes itself."""
+
+    def wakeUp(self):
+        self._core.callFromThread(_nothing)
+
+    def seconds(self):
+        return self._core.seconds()
+
+    def callLater(self, delay, callable, *args, **kw):
+        return self._core.callLater(delay, callable, *args, **kw)
+
+    def getDelayedCalls(self):
+        return self._core.getDelayedCalls()
+
+    def callFromThread(self, f, *args, **kwargs):
+        self._core.callFromThread(f, *args, **kwargs)
+
+    def mainLoop(self):
+        interrupt = None
+        while self._started:
+            try:
+                self._core._run()
+            except KeyboardInterrupt as why:
+                interrupt = why
+                if not self._stopped:
+                    self.stop()
+        _log.info("Main loop terminated.")
+        if interrupt is not None:
+            raise interrupt
+
+    def iterate(self, delay=0.0):
+        self._core._iterate(float("inf") if delay is None else delay)
+
+    doIteration = iterate
+
+    def runUntilCurrent(self):
+        self._core._iterate(0.0)
+
+    def timeout(self):
+        return None
+
+    def stop(self):
+        super().stop()
+        self._core.callFromThread(self._shut_down)
+
+    def _shut_down(self):
+        if self._justStopped:
+            self._justStopped = False
+            self.fireSystemEvent("shutdown")
+
+    def crash(self):
+        super().crash()
+        self._core.crash()
+
+    def _initThreads(self):
+        self.installNameResolver(_NameResolver(self))
+        self.resolver = _Resolver(self)
+        self.usingThreads = True
+
+    # Signals: Python's own handlers, which the library wakes the loop for.
+
+    def _signalsFactory(self):
+        return _Signals(self, base.ReactorBase._signalsFactory(self))
+
+    # Descriptors.
+
+    def _watch(self, selectable, fd):
+        interest = (1 if fd in self._reads else 0) | (2 if fd in self._writes else 0)
+        watcher = self._watchers.get(fd)
+        if watcher is not None:
+            if interest == 0:
+                del self._watchers[fd]
+                del self._selectables[fd]
+                watcher.stop()
+                return
+            try:
+                watcher.set_interest(interest)
+                self._selectables[fd] = selectable
+                return
+            except (OSError, RuntimeError):
+                # It was closed meanwhile, and the number is another's.
+                watcher.stop()
+        if interest:
+            self._selectables[fd] = selectable
+            try:
+                self._watchers[fd] = _lariat.Watcher(self._core, fd, interest, lambda ready: self._ready(fd, ready))
+            except BaseException:
+                self._watchers.pop(fd, None)
+                self._selectables.pop(fd, None)
+                raise
+
+    def _ready(self, fd, readiness):
+        selectable = self._selectables.get(fd)
+        if selectable is not None:
+            log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, readiness)
+
+    def _add(self, selectable, among, polled):
+        fd = selectable.fileno()
+        if fd in among and self._selectables.get(fd) is selectable:
+            return
+        among.add(fd)
+        try:
+            self._watch(selectable, fd)
+        except (OSError, ValueError):
+            among.discard(fd)
+            if fd < 0 or not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise
+            polled(selectable)
+
+    def addReader(self, reader):
+        if isinstance(reader, (Transport, _Listening, _Datagrams)):
+            reader.startReading()
+        else:
+            self._add(reader, self._reads, self._polled.addReader)
+
+    def addWriter(self, writer):
+        self._add(writer, self._writes, self._polled.addWriter)
+
+    def _remove(self, selectable, among):
+        fd = selectable.fileno()
+        if fd == -1:
+            for fd, other in self._selectables.items():
+                if other is selectable:
+                    break
+            else:
+                return
+        if fd in among:
+            among.discard(fd)
+            if fd in self._watchers:
+                self._watch(self._selectables[fd], fd)
+
+    def removeReader(self, reader):
+        if self._polled.isReading(reader):
+            self._polled.removeReader(reader)
+        elif isinstance(reader, (Transport, _Listening, _Datagrams)):
+            reader.stopReading()
+        else:
+            self._remove(reader, self._reads)
+
+    def removeWriter(self, writer):
+        if self._polled.isWriting(writer):
+            self._polled.removeWriter(writer)
+        else:
+            self._remove(writer, self._writes)
+
+    def _open(self):
+        return [one for one in self._core._open() if isinstance(one, (Transport, _Listening, _Datagrams))]
+
+    def getReaders(self):
+        found = [self._selectables[fd] for fd in self._reads] + self._polled.getReaders()
+        return found + [one for one in self._open() if one.reading]
+
+    def getWriters(self):
+        found = [self._selectables[fd] for fd in self._writes] + self._polled.getWriters()
+        return found + [one for one in self._open() if isinstance(one, Transport) and one.writing]
+
+    def removeAll(self):
+        watched = self._removeAll(
+            [self._selectables[fd] for fd in self._reads], [self._selectables[fd] for fd in self._writes]
+        )
+        return watched + self._polled.removeAll() + [one for one in self._open() if not isinstance(one, _Pipe)]
+
+    # IReactorTCP and its like.
+
+    def listenTCP(self, port, factory, backlog=50, interface=""):
+        made = Port(port, factory, backlog, interface, self)
+        made.startListening()
+        return made
+
+    def connectTCP(self, host, port, factory, timeout=30.0, bindAddress=None):
+        made = Connector(host, port, factory, timeout, bindAddress, self)
+        made.connect()
+        return made
+
+    def listenUNIX(self, address, factory, backlog=50, mode=0o666, wantPID=0):
+        made = UnixPort(address, factory, backlog, mode, self, wantPID)
+        made.startListening()
+        return made
+
+    def connectUNIX(self, address, factory, timeout=30, checkPID=0):
+        made = UnixConnector(address, factory, timeout, self, checkPID)
+        made.connect()
+        return made
+
+    def listenUDP(self, port, protocol, interface="", maxPacketSize=8192):
+        made = DatagramPort(port, protocol, interface, maxPacketSize, self)
+        made.startListening()
+        return made
+
+    def listenMulticast(self, port, protocol, interface="", maxPacketSize=8192, listenMultiple=False):
+        made = MulticastPort(port, protocol, interface, maxPacketSize, self, listenMultiple)
+        made.startListening()
+        return made
+
+    def listenUNIXDatagram(self, address, protocol, maxPacketSize=8192, mode=0o666):
+        made = UnixDatagramPort(address, protocol, maxPacketSize, mode, self)
+        made.startListening()
+        return made
+
+    def connectUNIXDatagram(self, address, protocol, maxPacketSize=8192, mode=0o666, bindAddress=None):
+        made = ConnectedUnixDatagramPort(address, protocol, maxPacketSize, mode, bindAddress, self)
+        made.startListening()
+        return made
+
+    def adoptStreamPort(self, fileDescriptor, addressFamily, factory):
+        if addressFamily not in self._supportedAddressFamilies:
+            raise error.UnsupportedAddressFamily(addressFamily)
+        if addressFamily == socket.AF_UNIX:
+            made = UnixPort._fromListeningDescriptor(self, fileDescriptor, factory)
+        else:
+            made = Port._fromListeningDescriptor(self, fileDescriptor, addressFamily, factory)
+        made.startListening()
+        return made
+
+    def adoptStreamConnection(self, fileDescriptor, addressFamily, factory):
+        if addressFamily not in self._supportedAddressFamilies:
+            raise error.UnsupportedAddressFamily(addressFamily)
+        if addressFamily == socket.AF_UNIX:
+            return UnixServer._fromConnectedSocket(fileDescriptor, factory, self)
+        return Server._fromConnectedSocket(fileDescriptor, addressFamily, factory, self)
+
+    def adoptDatagramPort(self, fileDescriptor, addressFamily, protocol, maxPacketSize=8192):
+        if addressFamily not in (socket.AF_INET, socket.AF_INET6):
+            raise error.UnsupportedAddressFamily(addressFamily)
+        made = DatagramPort._fromListeningDescriptor(
+            self, fileDescriptor, addressFamily, protocol, maxPacketSize=maxPacketSize
+        )
+        made.startListening()
+        return made
+
+    def spawnProcess(
+        self, processProtocol, executable, args=(), env={}, path=None, uid=None, gid=None, usePTY=0, childFDs=None
+    ):
+        if not usePTY:
+            return Process(self, executable, args, env, path, processProtocol, uid, gid, childFDs)
+        if childFDs is not None:
+            raise ValueError("Using childFDs is not supported with usePTY=True.")
+        if isinstance(usePTY, (tuple, list)):
+            # A terminal that somebody else has opened.
+            return process.PTYProcess(self, executable, args, env, path, processProtocol, uid, gid, usePTY)
+        return TerminalProcess(self, executable, args, env, path, processProtocol, uid, gid, None, True)
+
+
+def _nothing():
+    """Has the loop turn."""
+
+
+class _Signals:
+    """Twisted's handlers of signals, and a watch of each that wakes the loop."""
+
+    def __init__(self, reactor, base):
+        self._reactor = reactor
+        self._base = base
+        self._watches = []
+
+    def install(self):
+        self._base.install()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._watches.append(_lariat.SignalWatch(self._reactor._core, number))
+
+    def uninstall(self):
+        for watch in self._watches:
+            watch.stop()
+        self._watches.clear()
+        self._base.uninstall()
+
+
+def install():
+    """Makes a LariatReactor Twisted's reactor."""
+    reactor = LariatReactor()
+    installReactor(reactor)
+    return reactor
