@@ -31,7 +31,11 @@ def endpoint_address(endpoint):
         return rest
     host, port = rest.rsplit(":", 1)
     if host.startswith("["):
-        return (host[1:-1], int(port), 0, 0)
+        host, _, scope = host[1:-1].partition("%")
+        if not scope:
+            return (host, int(port), 0, 0)
+        named = socket.getnameinfo((host, int(port), 0, int(scope)), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+        return (named[0], int(port), 0, int(scope))
     return (host, int(port))
 
 
@@ -61,7 +65,7 @@ class Transport(_lariat.Stream):
     A class made from it has ``_kit``: where failures, exceptions and addresses come from, who is told of errors.
     """
 
-    bufferSize = 65536
+    _bufferSize = 65536
     _socket = None
 
     # What the library tells.
@@ -151,7 +155,7 @@ class Transport(_lariat.Stream):
 
     def loseConnection(self):
         """Closes the connection once all that was written is out."""
-        if not self.connected or self.disconnecting:
+        if not self.connected or self.disconnecting or self._is_frozen:
             return
         self._set_reading(False)
         if self._writing_is_over:
@@ -162,10 +166,9 @@ class Transport(_lariat.Stream):
 
     def abortConnection(self):
         """Closes the connection at once, with a reset."""
-        if self.disconnected or self.__dict__.get("_aborting"):
+        if self.disconnected or self._is_frozen:
             return
-        self._aborting = True
-        self.stopReading()
+        self._freeze()
         self._kit.later(self, self.connectionLost, self._kit.Failure(self._kit.error.ConnectionAborted()))
 
     def loseWriteConnection(self):
@@ -182,6 +185,8 @@ class Transport(_lariat.Stream):
             producer.stopProducing()
             return
         self._register(producer, bool(streaming))
+        if not streaming:
+            producer.resumeProducing()
 
     def unregisterProducer(self):
         """The producer has written all that it had to."""
@@ -204,6 +209,16 @@ class Transport(_lariat.Stream):
     def stopProducing(self):
         """Ends the connection."""
         self.loseConnection()
+
+    @property
+    def bufferSize(self):
+        """A streaming producer is paused when more waits to be written."""
+        return self._bufferSize
+
+    @bufferSize.setter
+    def bufferSize(self, size):
+        self._bufferSize = size
+        self._set_water_marks(size, 0)
 
     @property
     def socket(self):
