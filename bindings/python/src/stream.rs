@@ -73,7 +73,7 @@ pub fn with_bytes<R>(data: &Bound<'_, PyAny>, call: impl FnOnce(&[u8]) -> R) -> 
         return Ok(call(bytes.as_bytes()));
     }
     if data.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("Data must not be string"));
+        return Err(PyTypeError::new_err("Data must be bytes"));
     }
     let bytes = PyMemoryView::from(data)?.call_method0(intern!(data.py(), "tobytes"))?;
     Ok(call(bytes.cast::<PyBytes>()?.as_bytes()))
@@ -454,6 +454,7 @@ impl Stream {
             return self._give_up();
         }
         lariat_transport_set_protocol(handle, &Self::silence(), ptr::null_mut());
+        lariat_transport_unregister_producer(handle);
         if orderly {
             lariat_transport_lose_connection(handle);
         } else {

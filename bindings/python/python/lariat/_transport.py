@@ -40,22 +40,36 @@ def endpoint_address(endpoint):
 
 
 class View(socket.socket):
-    """The socket of something that the library has: to look at it and to set options. It is closed by its owner."""
+    """A socket that the library may have: then it is there to be looked at and to set options, and closed by its owner."""
 
     __slots__ = ("_owner",)
 
+    def give(self, owner):
+        """It is the library's from here on, and of this stream."""
+        self._owner = owner
+
     def close(self):
-        """Ends what the library has."""
-        owner, self._owner = getattr(self, "_owner", None), None
-        if self.fileno() != -1 and owner is not None:
-            owner._leave(True)
-        self.detach()
+        """Ends what the library has of it."""
+        owner = getattr(self, "_owner", None)
+        if owner is None:
+            super().close()
+        else:
+            self._owner = None
+            if self.fileno() != -1:
+                owner._leave(True)
+            self.detach()
+
+    def __del__(self):
+        if getattr(self, "_owner", None) is not None:
+            self.detach()
+        else:
+            super().__del__()
 
 
 def view(owner, descriptor):
     """The socket of a descriptor that is its owner's."""
     made = View(fileno=descriptor)
-    made._owner = owner
+    made.give(owner)
     return made
 
 

@@ -1,5 +1,6 @@
 """Twisted on lariat: :func:`install`, before anything imports ``twisted.internet.reactor``."""
 
+import errno
 import os
 import signal
 import socket
@@ -59,6 +60,10 @@ class _Kit:
 # ---- streams
 
 
+def _log_context(system):
+    return {log.ILogContext: {**(context.get(log.ILogContext) or {}), "system": system}}
+
+
 class _Plain:
     """A transport past the TLS that was put in front of it: what _newtls calls its methods through."""
 
@@ -105,8 +110,7 @@ class Connection(Transport):
     @logstr.setter
     def logstr(self, text):
         self._logstr = text
-        ctx = {**(context.get(log.ILogContext) or {}), "system": text}
-        self._set_log_context({log.ILogContext: ctx})
+        self._set_log_context(_log_context(text))
 
     def logPrefix(self):
         return self._logstr
@@ -232,7 +236,7 @@ class Client(Connection):
             reactor.callLater(0, self.resolveAddress)
 
     def createInternetSocket(self):
-        skt = socket.socket(self.addressFamily, socket.SOCK_STREAM)
+        skt = View(self.addressFamily, socket.SOCK_STREAM)
         skt.setblocking(False)
         return skt
 
@@ -275,20 +279,19 @@ class Client(Connection):
         self.realAddress = found
         host, port = found[:2]
         if not 0 < port < 65536:
-            number = self._socket.connect_ex(found)
+            number = errno.ECONNREFUSED if port == 0 else self._socket.connect_ex(found)
             self.failIfNotConnected(error.getConnectError((number, os.strerror(number))))
             return
         place = f"[{host}]" if ":" in host else host
         self._begin(f"tcp://{place}:{port}?timeout=0&no_delay=0".encode(), False)
 
     def _begin(self, endpoint, is_unix):
-        descriptor = self._socket.fileno()
         try:
-            self._connect_socket(descriptor, endpoint, is_unix)
+            self._connect_socket(self._socket.fileno(), endpoint, is_unix)
         except (ValueError, RuntimeError, OSError) as why:
             self.failIfNotConnected(error.ConnectError(string=str(why)))
         else:
-            self._socket = view(self, self._socket.detach())
+            self._socket.give(self)
 
     def _connect_failed(self, code, number, message):
         number, words = os_error(code, number, message)
@@ -302,9 +305,7 @@ class Client(Connection):
             return
         self._give_up()
         skt = self.__dict__.pop("_socket", None)
-        if isinstance(skt, View):
-            skt.detach()
-        elif skt is not None:
+        if skt is not None:
             skt.close()
         self.disconnected = True
         connector = self.connector
@@ -416,10 +417,46 @@ class Port(_Listening, tcp.Port):
 
 @implementer(interfaces.IUNIXTransport)
 class _UnixMixin:
-    _descriptors = 0
+    _in_flight = 0
+    _waiting = ()
 
     def sendFileDescriptor(self, fileno):
-        self._send_descriptor(fileno)
+        # Each goes with a byte of its own, or it is an error that there are more of them.
+        if not self._waiting:
+            self._waiting = []
+            self.reactor.callLater(0, self._check_overrun)
+        self._waiting.append(fileno)
+        self._slow_down()
+
+    def _check_overrun(self):
+        if self._waiting and self.connected:
+            self.connectionLost(failure.Failure(error.FileDescriptorOverrun()))
+
+    def _slow_down(self):
+        waits = self._buffered()
+        if waits == 0:
+            self._in_flight = 0
+        if waits and self._in_flight + len(self._waiting) > 64:
+            self._set_water_marks(0, 0)
+            self._set_water_marks(self.bufferSize, 0)
+
+    def loseConnection(self):
+        if not self._waiting:
+            Connection.loseConnection(self)
+
+    def write(self, data):
+        while self._waiting and len(data) > 0:
+            self._send_descriptor(self._waiting.pop(0))
+            self._in_flight += 1
+            Connection.write(self, bytes(data[:1]))
+            data = data[1:]
+        Connection.write(self, data)
+
+    def writeSequence(self, iovec):
+        if self._waiting:
+            self.write(b"".join(iovec))
+        else:
+            Connection.writeSequence(self, iovec)
 
     def getTcpNoDelay(self):
         return False
@@ -537,6 +574,7 @@ class _Datagrams(_lariat.DatagramPort):
         if self._is_open:
             self._resume()
         else:
+            self._set_log_context(_log_context(self.logstr))
             self._adopt(self.socket.fileno(), self.maxPacketSize)
             self._is_open = True
         self.reading = True
