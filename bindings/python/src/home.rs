@@ -6,9 +6,11 @@ use crate::{errors, reactor};
 use lariat::ffi::calls::*;
 use lariat::ffi::options::*;
 use lariat::ffi::reactor::*;
+use lariat::ffi::stats::*;
 use lariat::ffi::status::*;
 use lariat::ffi::types::*;
-use pyo3::{Py, PyErr, PyResult, Python, ffi};
+use pyo3::ffi;
+use pyo3::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -107,6 +109,23 @@ impl Home {
     pub fn adopt(&self) -> bool {
         lariat_reactor_adopt(self.handle) == LARIAT_OK
     }
+}
+
+/// What of the library's is alive in this thread's reactor, by kind: a leak is a number that a test can check.
+#[pyfunction]
+pub fn _alive() -> PyResult<Vec<(&'static str, u64)>> {
+    // SAFETY: a struct of numbers, of which the next line makes the defaults.
+    let mut stats: lariat_stats = unsafe { std::mem::zeroed() };
+    errors::check(lariat_stats_init(&mut stats, size_of::<lariat_stats>() as u32))?;
+    errors::check(lariat_reactor_stats(Home::here()?.handle(), &mut stats))?;
+    Ok(vec![
+        ("deferreds", stats.deferreds),
+        ("delayed_calls", stats.delayed_calls),
+        ("failures", stats.failures),
+        ("soon_calls", stats.soon_calls),
+        ("triggers", stats.triggers),
+        ("watchers", stats.watchers),
+    ])
 }
 
 /// Before a wait of the library: other threads may run Python.

@@ -34,6 +34,8 @@ mod module {
     #[pymodule_export]
     use super::deferred::{Awaiting, Deferred};
     #[pymodule_export]
+    use super::home::_alive;
+    #[pymodule_export]
     use super::reactor::Reactor;
     #[pymodule_export]
     use super::threads::_end_threads;

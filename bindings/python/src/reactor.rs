@@ -141,9 +141,6 @@ impl Reactor {
             let Some(call) = this.posted.borrow_mut().pop_front() else { return };
             if let Err(error) = call.make(slf.py()) {
                 Self::report(slf, error, "callFromThread");
-                if this.interrupt.borrow().is_some() {
-                    break;
-                }
             }
         }
         if !this.posted.borrow().is_empty() {
