@@ -342,12 +342,12 @@ impl Deferred {
             }
             Some(Level::Both(function, args)) => Self::run(slf, handle, function, args.as_deref()),
             Some(Level::Move(waiter)) => return Self::move_to(slf, handle, waiter.bind(py)),
-            Some(Level::Timeout(seconds)) => {
-                if !failure.is_null() && lariat_failure_code(failure) == LARIAT_ERR_TIMED_OUT {
-                    this.time_out(py, *seconds);
-                }
+            Some(Level::Timeout(seconds))
+                if !failure.is_null() && lariat_failure_code(failure) == LARIAT_ERR_TIMED_OUT =>
+            {
+                this.time_out(py, *seconds);
             }
-            None => {}
+            Some(Level::Timeout(_)) | None => {}
         }
         if this.failed.get() {
             this.pass_failure(py, handle);

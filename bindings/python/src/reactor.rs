@@ -256,7 +256,7 @@ impl Reactor {
             let text = format!("{} is not callable", callable.repr()?);
             return Err(PyAssertionError::new_err(text));
         }
-        if !(seconds >= 0.0) {
+        if seconds.is_nan() || seconds < 0.0 {
             let text = format!("{delay} is not greater than or equal to 0 seconds");
             return Err(PyAssertionError::new_err(text));
         }
