@@ -1446,6 +1446,15 @@ LARIAT_API lariat_status lariat_listener_pause(lariat_listener *listener);
  * thread  the reactor's. */
 LARIAT_API lariat_status lariat_listener_resume(lariat_listener *listener);
 
+/* Sets what becomes of those who connect when the process has no descriptors left.
+ *
+ * on      1: they are taken and closed at once, for which a descriptor is kept; 0: they wait in the backlog until there
+ *         are some (default).
+ * errors  LARIAT_ERR_CLOSED once it was stopped; LARIAT_ERR_TOO_MANY_DESCRIPTORS when none can be kept.
+ * thread  the reactor's.
+ * Twisted what its ports do. */
+LARIAT_API lariat_status lariat_listener_set_turns_away(lariat_listener *listener, int32_t on);
+
 /* Limits the connections that a listener has at once. Who comes then waits in the backlog until one has ended.
  *
  * connections  at most so many; 0: no limit (default).
@@ -1500,6 +1509,21 @@ LARIAT_API lariat_deferred *lariat_reactor_connect(lariat_reactor *reactor, cons
  * returns   as lariat_reactor_connect does.
  * thread    the reactor's. */
 LARIAT_API lariat_deferred *lariat_reactor_connect_event(lariat_reactor *reactor, const char *endpoint, uint64_t tag);
+
+/* The same as lariat_reactor_connect with a socket that was made elsewhere: bound, or with options of its own.
+ *
+ * fd        a stream socket that is not connected; the library's from here on if this succeeds, else untouched.
+ * endpoint  an address: "tcp://192.0.2.1:80", "tcp://[::1]:80", "unix:///run/x.sock"; nothing is looked up. Options as
+ *           of lariat_reactor_connect, but for bind.
+ * protocol  copied; its connection_made is called before the Deferred fires.
+ * self      as of lariat_reactor_connect.
+ * returns   as lariat_reactor_connect does.
+ * errors    LARIAT_ERR_BAD_ENDPOINT; LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else;
+ *           LARIAT_ERR_OS for one that is not open; LARIAT_ERR_NOT_SUPPORTED by a simulated reactor.
+ * thread    the reactor's. Nothing is called from inside this call. */
+LARIAT_API lariat_deferred *lariat_reactor_connect_socket(lariat_reactor *reactor, lariat_socket fd,
+                                                          const char *endpoint, const lariat_protocol *protocol,
+                                                          void *self);
 
 /* Makes a connection of a socket that is connected already: one of a socketpair, or one that was passed on.
  *

@@ -60,6 +60,35 @@ pub extern "C" fn lariat_reactor_connect_event(
     })
 }
 
+/// The same as lariat_reactor_connect with a socket that was made elsewhere: bound, or with options of its own.
+///
+/// fd        a stream socket that is not connected; the library's from here on if this succeeds, else untouched.
+/// endpoint  an address: "tcp://192.0.2.1:80", "tcp://[::1]:80", "unix:///run/x.sock"; nothing is looked up. Options as
+///           of lariat_reactor_connect, but for bind.
+/// protocol  copied; its connection_made is called before the Deferred fires.
+/// self      as of lariat_reactor_connect.
+/// returns   as lariat_reactor_connect does.
+/// errors    LARIAT_ERR_BAD_ENDPOINT; LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else;
+///           LARIAT_ERR_OS for one that is not open; LARIAT_ERR_NOT_SUPPORTED by a simulated reactor.
+/// thread    the reactor's. Nothing is called from inside this call.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_connect_socket(
+    reactor: *mut lariat_reactor,
+    fd: lariat_socket,
+    endpoint: *const c_char,
+    protocol: *const lariat_protocol,
+    self_: *mut c_void,
+) -> *mut lariat_deferred {
+    let read = protocol::read(protocol);
+    let owned = read.as_ref().map_or_else(|_| Owned::default(), |read| read.own(Word::new(self_)));
+    guard::on(reactor, move |reactor| {
+        let read = read?;
+        protocol::check(protocol)?;
+        let endpoint = convert::bytes_text("endpoint", endpoint)?;
+        connect::connect_socket(reactor, super::watcher::descriptor(fd)?, endpoint, Rc::new(read), owned)
+    })
+}
+
 /// Makes a connection of a socket that is connected already: one of a socketpair, or one that was passed on.
 ///
 /// fd        a connected stream socket; the library's from here on if this succeeds, else untouched.

@@ -233,6 +233,18 @@ pub extern "C" fn lariat_listener_resume(listener: *mut lariat_listener) -> lari
     guard::on(listener, listener::resume)
 }
 
+/// Sets what becomes of those who connect when the process has no descriptors left.
+///
+/// on      1: they are taken and closed at once, for which a descriptor is kept; 0: they wait in the backlog until there
+///         are some (default).
+/// errors  LARIAT_ERR_CLOSED once it was stopped; LARIAT_ERR_TOO_MANY_DESCRIPTORS when none can be kept.
+/// thread  the reactor's.
+/// Twisted what its ports do.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_listener_set_turns_away(listener: *mut lariat_listener, on: i32) -> lariat_status {
+    guard::on(listener, |listener| listener::set_turns_away(listener, convert::switch("on", on)?))
+}
+
 /// Limits the connections that a listener has at once. Who comes then waits in the backlog until one has ended.
 ///
 /// connections  at most so many; 0: no limit (default).

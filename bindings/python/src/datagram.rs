@@ -2,7 +2,7 @@
 
 use crate::errors::{self, check};
 use crate::link::{self, Hold};
-use crate::reactor::Reactor;
+use crate::reactor::{LogContext, Reactor};
 use crate::stream::{c_text, why, with_bytes};
 use lariat::ffi::address::*;
 use lariat::ffi::chain::*;
@@ -31,6 +31,8 @@ pub struct DatagramPort {
     protocol: RefCell<Option<Py<PyAny>>>,
     /// Bytes of a datagram that the protocol is given at most.
     most: Cell<usize>,
+    /// What log messages from its callbacks say of it.
+    context: RefCell<Option<Py<PyAny>>>,
 }
 
 // SAFETY: the interpreter's lock is held wherever it is touched, and no borrow is held while Python code runs.
@@ -108,6 +110,9 @@ extern "C" fn received(
     let bytes = if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data, len) } };
     // SAFETY: the same of the address.
     let address = address_of(py, unsafe { &*peer });
+    let context = this.context.borrow().as_ref().map(|context| context.clone_ref(py));
+    let contexts = context.as_ref().and_then(|_| this.hold.core.get().log_contexts(py));
+    let _context = contexts.zip(context).map(|(contexts, context)| LogContext::enter(contexts, context.bind(py)));
     let told = address.and_then(|address| {
         protocol.bind(py).call_method1(intern!(py, "datagramReceived"), (PyBytes::new(py, bytes), address))
     });
@@ -161,6 +166,7 @@ impl DatagramPort {
             handle: Cell::new(ptr::null_mut()),
             protocol: RefCell::new(None),
             most: Cell::new(usize::MAX),
+            context: RefCell::new(None),
         }
     }
 
@@ -188,6 +194,11 @@ impl DatagramPort {
         }
         this.handle.set(handle);
         Ok(())
+    }
+
+    /// What log messages from its callbacks have as their context.
+    fn _set_log_context(&self, context: Bound<'_, PyAny>) {
+        drop(self.context.replace(Some(context.unbind())));
     }
 
     /// Sends a datagram; gives the library's status.
@@ -269,6 +280,7 @@ impl DatagramPort {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.hold.traverse(&visit)?;
+        visit.call(&*self.context.borrow())?;
         visit.call(&*self.protocol.borrow())
     }
 

@@ -61,11 +61,13 @@ pub struct Hold {
     pub core: Py<Reactor>,
     link: RefCell<Option<Rc<Link>>>,
     place: Cell<usize>,
+    /// False while the interpreter has its memory, but nothing is written to it.
+    is_there: bool,
 }
 
 impl Hold {
     pub fn new(core: Bound<'_, Reactor>) -> Self {
-        Self { core: core.unbind(), link: RefCell::new(None), place: Cell::new(usize::MAX) }
+        Self { core: core.unbind(), link: RefCell::new(None), place: Cell::new(usize::MAX), is_there: true }
     }
 
     /// The word for the library, which has it freed by `free`; from here on the reactor keeps the object alive, until it
@@ -93,7 +95,7 @@ impl Hold {
     }
 
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.core)
+        if self.is_there { visit.call(&self.core) } else { Ok(()) }
     }
 }
 

@@ -148,6 +148,11 @@ impl Listener {
         self.hold.let_go();
     }
 
+    /// Who comes when no descriptors are left is turned away, instead of waiting.
+    fn _turn_away(&self) {
+        lariat_listener_set_turns_away(self.handle.get(), 1);
+    }
+
     fn _pause(&self) -> PyResult<()> {
         check(lariat_listener_pause(self.handle.get())).map(drop)
     }

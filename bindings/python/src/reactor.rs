@@ -12,7 +12,7 @@ use lariat::ffi::types::*;
 use pyo3::exceptions::{PyAssertionError, PyKeyboardInterrupt};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 use pyo3::{PyTraverseError, intern};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -30,6 +30,8 @@ pub struct Reactor {
     waiting: Waiting,
     /// What else the library may call.
     kept: Kept,
+    /// The list of contexts of Twisted's log, on this thread.
+    contexts: RefCell<Option<Py<PyList>>>,
     /// Calls from threads, in the order in which they came; the library is asked once for all that are there.
     posted: RefCell<VecDeque<Call>>,
     is_asked: Cell<bool>,
@@ -67,6 +69,11 @@ impl Reactor {
     /// What else the library may call.
     pub fn kept(&self) -> &Kept {
         &self.kept
+    }
+
+    /// The list of contexts of Twisted's log; None: there is none.
+    pub fn log_contexts<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyList>> {
+        self.contexts.borrow().as_ref().map(|contexts| contexts.bind(py).clone())
     }
 
     /// Moves it to this thread, if that is possible and it is not there.
@@ -195,6 +202,7 @@ impl Reactor {
             home,
             waiting: Waiting::default(),
             kept: Kept::default(),
+            contexts: RefCell::new(None),
             posted: RefCell::default(),
             is_asked: Cell::new(false),
             interrupt: RefCell::new(None),
@@ -269,6 +277,11 @@ impl Reactor {
         self.waiting.all(py)
     }
 
+    /// Sets the list of contexts of Twisted's log, of this thread.
+    fn _set_log_contexts(&self, contexts: Bound<'_, PyList>) {
+        drop(self.contexts.replace(Some(contexts.unbind())));
+    }
+
     /// What is open: streams, listeners, ports, processes, watchers.
     fn _open(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
         self.kept.all(py).into_iter().map(Bound::unbind).collect()
@@ -307,6 +320,25 @@ impl Reactor {
         self.kept.clear();
         drop(self.posted.take());
         drop(self.interrupt.take());
+    }
+}
+
+/// A context of Twisted's log, for as long as this is there.
+pub struct LogContext<'py>(Bound<'py, PyList>);
+
+impl<'py> LogContext<'py> {
+    /// Puts it on top of the others.
+    pub fn enter(contexts: Bound<'py, PyList>, context: &Bound<'py, PyAny>) -> Option<Self> {
+        contexts.append(context).ok()?;
+        Some(Self(contexts))
+    }
+}
+
+impl Drop for LogContext<'_> {
+    fn drop(&mut self) {
+        if let Some(last) = self.0.len().checked_sub(1) {
+            let _ = self.0.del_item(last);
+        }
     }
 }
 

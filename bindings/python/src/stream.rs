@@ -2,7 +2,7 @@
 
 use crate::errors::{self, check};
 use crate::link::{self, Hold};
-use crate::reactor::Reactor;
+use crate::reactor::{LogContext, Reactor};
 use lariat::ffi::chain::*;
 use lariat::ffi::connect::*;
 use lariat::ffi::descriptor::*;
@@ -42,6 +42,9 @@ pub struct Stream {
     reading: Cell<bool>,
     write_ended: Cell<bool>,
     secure: Cell<bool>,
+    aborting: Cell<bool>,
+    /// What log messages from its callbacks say of it.
+    context: RefCell<Option<Py<PyAny>>>,
 }
 
 // SAFETY: the interpreter's lock is held wherever it is touched, and no borrow is held while Python code runs.
@@ -70,7 +73,7 @@ pub fn with_bytes<R>(data: &Bound<'_, PyAny>, call: impl FnOnce(&[u8]) -> R) -> 
         return Ok(call(bytes.as_bytes()));
     }
     if data.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("Data must not be string"));
+        return Err(PyTypeError::new_err("Data must be bytes"));
     }
     let bytes = PyMemoryView::from(data)?.call_method0(intern!(data.py(), "tobytes"))?;
     Ok(call(bytes.cast::<PyBytes>()?.as_bytes()))
@@ -94,10 +97,14 @@ extern "C" fn received(_transport: *mut lariat_transport, data: *const u8, len: 
     let Some(stream) = link::object::<Stream>(word) else { return };
     let py = stream.py();
     let this = stream.get();
+    if this.aborting.get() {
+        return;
+    }
     let protocol = this.protocol.borrow().as_ref().map(|protocol| protocol.clone_ref(py));
     let Some(protocol) = protocol else { return };
     // SAFETY: the library's data is len bytes until this returns.
     let bytes = PyBytes::new(py, unsafe { std::slice::from_raw_parts(data, len) });
+    let _context = this.log_context(py);
     let result = protocol.bind(py).call_method1(intern!(py, "dataReceived"), (bytes,));
     if let Err(error) = result {
         Stream::raised(&stream, error, "dataReceived");
@@ -125,6 +132,7 @@ extern "C" fn lost(_transport: *mut lariat_transport, reason: *const lariat_fail
     let this = stream.get();
     this.handle.set(ptr::null_mut());
     this.hold.let_go();
+    let _context = this.log_context(stream.py());
     if let Err(error) = stream.call_method1(intern!(stream.py(), "_lost"), why(reason)) {
         Stream::raised(&stream, error, "connectionLost");
     }
@@ -159,6 +167,7 @@ extern "C" fn not_connected(
         let this = stream.get();
         this.connecting.set(ptr::null_mut());
         this.hold.let_go();
+        let _context = this.log_context(stream.py());
         if let Err(error) = stream.call_method1(intern!(stream.py(), "_connect_failed"), why(failure)) {
             Stream::raised(&stream, error, "clientConnectionFailed");
         }
@@ -223,7 +232,13 @@ impl Stream {
         slf.get().connected.set(true);
     }
 
+    fn log_context<'py>(&self, py: Python<'py>) -> Option<LogContext<'py>> {
+        let context = self.context.borrow().as_ref().map(|context| context.clone_ref(py))?;
+        LogContext::enter(self.hold.core.get().log_contexts(py)?, context.bind(py))
+    }
+
     fn tell(slf: &Bound<'_, Self>, what: &str) {
+        let _context = slf.get().log_context(slf.py());
         if let Err(error) = slf.call_method0(what) {
             Self::raised(slf, error, what);
         }
@@ -244,6 +259,7 @@ impl Stream {
     fn tell_producer(slf: &Bound<'_, Self>, what: &str) {
         let producer = slf.get().producer.borrow().as_ref().map(|producer| producer.clone_ref(slf.py()));
         let Some(producer) = producer else { return };
+        let _context = slf.get().log_context(slf.py());
         if let Err(error) = producer.bind(slf.py()).call_method0(what) {
             Self::raised(slf, error, what);
         }
@@ -251,7 +267,7 @@ impl Stream {
 
     fn write_bytes(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let handle = self.handle.get();
-        let is_open = self.connected.get() && !self.write_ended.get();
+        let is_open = self.connected.get() && !self.write_ended.get() && !self.aborting.get();
         let status = with_bytes(data, |bytes| {
             if is_open { lariat_transport_write(handle, bytes.as_ptr(), bytes.len()) } else { LARIAT_OK }
         })?;
@@ -298,6 +314,8 @@ impl Stream {
             reading: Cell::new(false),
             write_ended: Cell::new(false),
             secure: Cell::new(false),
+            aborting: Cell::new(false),
+            context: RefCell::new(None),
         }
     }
 
@@ -370,20 +388,33 @@ impl Stream {
         let endpoint = CString::new(endpoint)?;
         let word = this.hold.word(slf);
         let deferred = lariat_reactor_connect(core.handle(), endpoint.as_ptr(), &Self::told(is_unix), word);
-        if deferred.is_null() {
-            this.hold.let_go();
-            return Err(errors::exception(lariat_last_error()));
-        }
-        this.connecting.set(deferred);
-        let added = lariat_deferred_add_callbacks_full(
-            deferred,
-            Some(connected),
-            Some(not_connected),
-            this.hold.word(slf),
-            Some(link::free),
-        );
-        check(added)?;
-        check(lariat_deferred_release(deferred)).map(drop)
+        Self::connects(slf, deferred)
+    }
+
+    fn _connect_socket(slf: &Bound<'_, Self>, descriptor: i32, endpoint: &[u8], is_unix: bool) -> PyResult<()> {
+        let core = slf.get().hold.core.get();
+        core.here();
+        let endpoint = CString::new(endpoint)?;
+        let word = slf.get().hold.word(slf);
+        let told = Self::told(is_unix);
+        let deferred = lariat_reactor_connect_socket(core.handle(), descriptor, endpoint.as_ptr(), &told, word);
+        Self::connects(slf, deferred)
+    }
+
+    /// Reads and writes no more: it is about to be aborted.
+    fn _freeze(&self) -> PyResult<()> {
+        self.aborting.set(true);
+        self.stop_reading()
+    }
+
+    #[getter]
+    fn _is_frozen(&self) -> bool {
+        self.aborting.get()
+    }
+
+    /// What log messages from its callbacks have as their context.
+    fn _set_log_context(&self, context: Bound<'_, PyAny>) {
+        drop(self.context.replace(Some(context.unbind())));
     }
 
     /// Gives up connecting, and is told no more.
@@ -423,6 +454,7 @@ impl Stream {
             return self._give_up();
         }
         lariat_transport_set_protocol(handle, &Self::silence(), ptr::null_mut());
+        lariat_transport_unregister_producer(handle);
         if orderly {
             lariat_transport_lose_connection(handle);
         } else {
@@ -433,7 +465,7 @@ impl Stream {
 
     #[pyo3(name = "startReading")]
     fn start_reading(&self) -> PyResult<()> {
-        if self.disconnected.get() {
+        if self.disconnected.get() || self.aborting.get() {
             return Ok(());
         }
         self.reading.set(true);
@@ -586,6 +618,7 @@ impl Stream {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.hold.traverse(&visit)?;
+        visit.call(&*self.context.borrow())?;
         visit.call(&*self.protocol.borrow())?;
         visit.call(&*self.producer.borrow())
     }
@@ -597,6 +630,25 @@ impl Stream {
 }
 
 impl Stream {
+    fn connects(slf: &Bound<'_, Self>, deferred: *mut lariat_deferred) -> PyResult<()> {
+        let this = slf.get();
+        if deferred.is_null() {
+            let error = errors::exception(lariat_last_error());
+            this.hold.let_go();
+            return Err(error);
+        }
+        this.connecting.set(deferred);
+        let added = lariat_deferred_add_callbacks_full(
+            deferred,
+            Some(connected),
+            Some(not_connected),
+            this.hold.word(slf),
+            Some(link::free),
+        );
+        check(added)?;
+        check(lariat_deferred_release(deferred)).map(drop)
+    }
+
     fn adopted(slf: &Bound<'_, Self>, handle: *mut lariat_transport) -> PyResult<()> {
         if handle.is_null() {
             let error = errors::exception(lariat_last_error());

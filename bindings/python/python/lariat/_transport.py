@@ -31,27 +31,45 @@ def endpoint_address(endpoint):
         return rest
     host, port = rest.rsplit(":", 1)
     if host.startswith("["):
-        return (host[1:-1], int(port), 0, 0)
+        host, _, scope = host[1:-1].partition("%")
+        if not scope:
+            return (host, int(port), 0, 0)
+        named = socket.getnameinfo((host, int(port), 0, int(scope)), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+        return (named[0], int(port), 0, int(scope))
     return (host, int(port))
 
 
 class View(socket.socket):
-    """The socket of something that the library has: to look at it and to set options. It is closed by its owner."""
+    """A socket that the library may have: then it is there to be looked at and to set options, and closed by its owner."""
 
     __slots__ = ("_owner",)
 
+    def give(self, owner):
+        """It is the library's from here on, and of this stream."""
+        self._owner = owner
+
     def close(self):
-        """Ends what the library has."""
-        owner, self._owner = getattr(self, "_owner", None), None
-        if self.fileno() != -1 and owner is not None:
-            owner._leave(True)
-        self.detach()
+        """Ends what the library has of it."""
+        owner = getattr(self, "_owner", None)
+        if owner is None:
+            super().close()
+        else:
+            self._owner = None
+            if self.fileno() != -1:
+                owner._leave(True)
+            self.detach()
+
+    def __del__(self):
+        if getattr(self, "_owner", None) is not None:
+            self.detach()
+        else:
+            super().__del__()
 
 
 def view(owner, descriptor):
     """The socket of a descriptor that is its owner's."""
     made = View(fileno=descriptor)
-    made._owner = owner
+    made.give(owner)
     return made
 
 
@@ -61,7 +79,7 @@ class Transport(_lariat.Stream):
     A class made from it has ``_kit``: where failures, exceptions and addresses come from, who is told of errors.
     """
 
-    bufferSize = 65536
+    _bufferSize = 65536
     _socket = None
 
     # What the library tells.
@@ -151,7 +169,7 @@ class Transport(_lariat.Stream):
 
     def loseConnection(self):
         """Closes the connection once all that was written is out."""
-        if not self.connected or self.disconnecting:
+        if not self.connected or self.disconnecting or self._is_frozen:
             return
         self._set_reading(False)
         if self._writing_is_over:
@@ -162,10 +180,9 @@ class Transport(_lariat.Stream):
 
     def abortConnection(self):
         """Closes the connection at once, with a reset."""
-        if self.disconnected or self.__dict__.get("_aborting"):
+        if self.disconnected or self._is_frozen:
             return
-        self._aborting = True
-        self.stopReading()
+        self._freeze()
         self._kit.later(self, self.connectionLost, self._kit.Failure(self._kit.error.ConnectionAborted()))
 
     def loseWriteConnection(self):
@@ -182,6 +199,8 @@ class Transport(_lariat.Stream):
             producer.stopProducing()
             return
         self._register(producer, bool(streaming))
+        if not streaming:
+            producer.resumeProducing()
 
     def unregisterProducer(self):
         """The producer has written all that it had to."""
@@ -204,6 +223,16 @@ class Transport(_lariat.Stream):
     def stopProducing(self):
         """Ends the connection."""
         self.loseConnection()
+
+    @property
+    def bufferSize(self):
+        """A streaming producer is paused when more waits to be written."""
+        return self._bufferSize
+
+    @bufferSize.setter
+    def bufferSize(self, size):
+        self._bufferSize = size
+        self._set_water_marks(size, 0)
 
     @property
     def socket(self):

@@ -1,5 +1,6 @@
 """Twisted on lariat: :func:`install`, before anything imports ``twisted.internet.reactor``."""
 
+import errno
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ from twisted.internet import abstract, address, base, defer, error, interfaces, 
 from twisted.internet.main import installReactor
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
-from twisted.python import failure, log, reflect
+from twisted.python import context, failure, log
 from twisted.python.runtime import platform
 
 try:
@@ -26,6 +27,7 @@ from lariat._transport import (
     CONNECTION_DONE,
     ERRNO,
     Transport,
+    View,
     endpoint_address,
     os_error,
     view,
@@ -58,6 +60,10 @@ class _Kit:
 # ---- streams
 
 
+def _log_context(system):
+    return {log.ILogContext: {**(context.get(log.ILogContext) or {}), "system": system}}
+
+
 class _Plain:
     """A transport past the TLS that was put in front of it: what _newtls calls its methods through."""
 
@@ -87,7 +93,7 @@ class Connection(Transport):
     """A connection of Twisted's."""
 
     _kit = _Kit
-    logstr = "Uninitialized"
+    _logstr = "Uninitialized"
     _tlsClientDefault = False
 
     def __new__(cls, *args, **kwargs):
@@ -97,8 +103,17 @@ class Connection(Transport):
         self.reactor = reactor
         self.protocol = protocol
 
+    @property
+    def logstr(self):
+        return self._logstr
+
+    @logstr.setter
+    def logstr(self, text):
+        self._logstr = text
+        self._set_log_context(_log_context(text))
+
     def logPrefix(self):
-        return self.logstr
+        return self._logstr
 
     def _getLogPrefix(self, applicationObject):
         if interfaces.ILoggingContext.providedBy(applicationObject):
@@ -213,8 +228,38 @@ class Client(Connection):
             self._addressType = address.IPv6Address
         elif not abstract.isIPAddress(host):
             self._requiresResolution = True
-        self._binding = tcp.makeBinding(*bindAddress) if isinstance(bindAddress, tuple) else bindAddress
-        reactor.callLater(0, self.resolveAddress)
+        try:
+            self._socket = self._bound_socket(bindAddress)
+        except OSError as why:
+            reactor.callLater(0, self.failIfNotConnected, error.ConnectBindError(why.args[0], why.args[1]))
+        else:
+            reactor.callLater(0, self.resolveAddress)
+
+    def createInternetSocket(self):
+        skt = View(self.addressFamily, socket.SOCK_STREAM)
+        skt.setblocking(False)
+        return skt
+
+    def _bound_socket(self, binding):
+        skt = self.createInternetSocket()
+        if binding is None:
+            return skt
+        try:
+            if isinstance(binding, tuple):
+                binding = tcp.makeBinding(*binding)
+            assert isinstance(binding, interfaces._Binding)
+            if binding._reuseAddress:
+                skt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if binding._reusePort:
+                skt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if abstract.isIPv6Address(binding._address):
+                skt.bind(tcp._resolveIPv6(binding._address, binding._port))
+            else:
+                skt.bind((binding._address, binding._port))
+        except BaseException:
+            skt.close()
+            raise
+        return skt
 
     def resolveAddress(self):
         if self._requiresResolution:
@@ -231,40 +276,26 @@ class Client(Connection):
         if len(found) == 4:
             host = socket.getnameinfo(found, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]
             found = (host, *found[1:])
-        elif abstract.isIPv6Address(found[0]):
-            self.addressFamily = socket.AF_INET6
-            self._addressType = address.IPv6Address
-            found = tcp._resolveIPv6(*found)
         self.realAddress = found
         host, port = found[:2]
         if not 0 < port < 65536:
-            number = self._what_the_system_says(found)
+            number = errno.ECONNREFUSED if port == 0 else self._socket.connect_ex(found)
             self.failIfNotConnected(error.getConnectError((number, os.strerror(number))))
             return
         place = f"[{host}]" if ":" in host else host
-        endpoint = f"tcp://{place}:{port}?timeout=0&no_delay=0" + self._bound()
-        self._connect(endpoint.encode(), False)
+        self._begin(f"tcp://{place}:{port}?timeout=0&no_delay=0".encode(), False)
 
-    def _what_the_system_says(self, found):
-        with socket.socket(self.addressFamily, socket.SOCK_STREAM) as skt:
-            return skt.connect_ex(found)
-
-    def _bound(self):
-        binding = self._binding
-        if binding is None:
-            return ""
-        host = binding._address or ("::" if self.addressFamily == socket.AF_INET6 else "0.0.0.0")
-        place = f"[{host}]" if ":" in host else host
-        return (
-            f"&bind={place}:{binding._port}&reuse_address={int(binding._reuseAddress)}"
-            f"&reuse_port={int(binding._reusePort)}"
-        )
+    def _begin(self, endpoint, is_unix):
+        try:
+            self._connect_socket(self._socket.fileno(), endpoint, is_unix)
+        except (ValueError, RuntimeError, OSError) as why:
+            self.failIfNotConnected(error.ConnectError(string=str(why)))
+        else:
+            self._socket.give(self)
 
     def _connect_failed(self, code, number, message):
         number, words = os_error(code, number, message)
-        if self._binding is not None and code in (-37, -38, -39):
-            self.failIfNotConnected(error.ConnectBindError(number, words))
-        elif code == -22:
+        if code == -22:
             self.failIfNotConnected(error.TimeoutError())
         else:
             self.failIfNotConnected(error.getConnectError((number, words)) if number else error.ConnectError(string=message))
@@ -273,6 +304,9 @@ class Client(Connection):
         if self.connected or self.disconnected or not hasattr(self, "connector"):
             return
         self._give_up()
+        skt = self.__dict__.pop("_socket", None)
+        if skt is not None:
+            skt.close()
         self.disconnected = True
         connector = self.connector
         del self.connector
@@ -295,8 +329,6 @@ class Client(Connection):
     def connectionLost(self, reason):
         if self.disconnected:
             return
-        if not self.connected and not self.__dict__.get("_over"):
-            pass
         Connection.connectionLost(self, reason)
         connector = self.__dict__.get("connector")
         if connector is not None:
@@ -336,6 +368,7 @@ class _Listening(_lariat.Listener):
             self._resume()
         else:
             self._adopt(self.socket.fileno(), self.addressFamily == socket.AF_UNIX)
+            self._turn_away()
             self._is_open = True
         self.reading = True
 
@@ -384,10 +417,46 @@ class Port(_Listening, tcp.Port):
 
 @implementer(interfaces.IUNIXTransport)
 class _UnixMixin:
-    _descriptors = 0
+    _in_flight = 0
+    _waiting = ()
 
     def sendFileDescriptor(self, fileno):
-        self._send_descriptor(fileno)
+        # Each goes with a byte of its own, or it is an error that there are more of them.
+        if not self._waiting:
+            self._waiting = []
+            self.reactor.callLater(0, self._check_overrun)
+        self._waiting.append(fileno)
+        self._slow_down()
+
+    def _check_overrun(self):
+        if self._waiting and self.connected:
+            self.connectionLost(failure.Failure(error.FileDescriptorOverrun()))
+
+    def _slow_down(self):
+        waits = self._buffered()
+        if waits == 0:
+            self._in_flight = 0
+        if waits and self._in_flight + len(self._waiting) > 64:
+            self._set_water_marks(0, 0)
+            self._set_water_marks(self.bufferSize, 0)
+
+    def loseConnection(self):
+        if not self._waiting:
+            Connection.loseConnection(self)
+
+    def write(self, data):
+        while self._waiting and len(data) > 0:
+            self._send_descriptor(self._waiting.pop(0))
+            self._in_flight += 1
+            Connection.write(self, bytes(data[:1]))
+            data = data[1:]
+        Connection.write(self, data)
+
+    def writeSequence(self, iovec):
+        if self._waiting:
+            self.write(b"".join(iovec))
+        else:
+            Connection.writeSequence(self, iovec)
 
     def getTcpNoDelay(self):
         return False
@@ -455,7 +524,7 @@ class UnixClient(_UnixMixin, Client):
         filename = address.UNIXAddress(filename).name
         self.connector = connector
         self.realAddress = self.addr = filename
-        self._binding = None
+        self._socket = self.createInternetSocket()
         if checkPID and not unix.lockfile.isLocked(filename + b".lock"):
             reactor.callLater(0, self.failIfNotConnected, error.BadFileError(filename))
         else:
@@ -469,10 +538,7 @@ class UnixClient(_UnixMixin, Client):
             endpoint = b"unix-abstract://" + _escaped(path[1:])
         else:
             endpoint = b"unix://" + _escaped(os.path.abspath(path))
-        try:
-            self._connect(endpoint + b"?timeout=0", True)
-        except (ValueError, RuntimeError) as why:
-            self.failIfNotConnected(error.ConnectError(string=str(why)))
+        self._begin(endpoint + b"?timeout=0", True)
 
     def getPeer(self):
         return address.UNIXAddress(self.addr)
@@ -508,6 +574,7 @@ class _Datagrams(_lariat.DatagramPort):
         if self._is_open:
             self._resume()
         else:
+            self._set_log_context(_log_context(self.logstr))
             self._adopt(self.socket.fileno(), self.maxPacketSize)
             self._is_open = True
         self.reading = True
@@ -977,6 +1044,7 @@ class LariatReactor(posixbase.PosixReactorBase, posixbase._PollLikeMixin):
 
     def mainLoop(self):
         interrupt = None
+        self._core._set_log_contexts(context.theContextTracker.currentContext().contexts)
         while self._started:
             try:
                 self._core._run()
