@@ -116,3 +116,13 @@ def run_tests(report, python, only=""):
     ran = re.search(r"^Ran (\d+) tests?", done.stdout, re.M)
     told = "" if done.returncode == 0 and ran and int(ran[1]) == len(results) > 0 else done.stdout
     report.check(LANGUAGE, "the package's tests", told)
+
+
+def bench(report, _options):
+    """The package as its users build it, beside Twisted's epoll reactor."""
+    reason = lacks()
+    if reason:
+        return report.skipped(LANGUAGE, "the benches of the Python package", reason)
+    python = installed(report, [], "twisted")
+    done = subprocess.run([str(python), str(PACKAGE / "bench/run.py")])
+    report.check(LANGUAGE, "the benches of the Python package", f"ended with {done.returncode}" if done.returncode else "")
