@@ -32,19 +32,16 @@ def put_in_place():
     twisteds = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(twisteds)
     from twisted import internet
-    from twisted.logger import Logger
     from twisted.python import failure
-
-    logger = Logger(namespace="twisted.internet.defer")
 
     class DebugInfo(defer.DebugInfo):
         def __del__(self):
             if self.failResult is not None:
-                logger.critical("Unhandled error in Deferred:", isError=True)
+                logger().critical("Unhandled error in Deferred:", isError=True)
                 debug = self._getDebugTracebacks()
-                logger.failure("(debug: {debugInfo})" if debug else "", self.failResult, debugInfo=debug)
+                logger().failure("(debug: {debugInfo})" if debug else "", self.failResult, debugInfo=debug)
 
-    log.failure = lambda message, failure: logger.failure(message, failure)
+    log.failure = lambda message, why: logger().failure(message, why)
     defer.Failure = failure.Failure
     _lariat._set_classes(
         failure.Failure,
@@ -66,6 +63,31 @@ def put_in_place():
             if not isinstance(thing, types.FunctionType):
                 setattr(defer, name, thing)
     sys.modules["twisted.internet.defer"] = internet.defer = defer
+    put_task_in_place()
+
+
+def put_task_in_place():
+    """The same of lariat.task, on Twisted's reactor."""
+    from lariat import task
+    from twisted import internet
+    from twisted.internet import error, interfaces
+    from twisted.python import failure
+    from zope.interface import classImplements
+
+    def the_reactor():
+        return internet.reactor
+
+    classImplements(task.Clock, interfaces.IReactorTime)
+    classImplements(task._ClockCall, interfaces.IDelayedCall)
+    task.Failure, task.error, task._the_reactor = failure.Failure, error, the_reactor
+    task.log.failure = lambda message, why: logger().failure(message, why)
+    sys.modules["twisted.internet.task"] = internet.task = task
+
+
+def logger():
+    from twisted.logger import Logger
+
+    return Logger(namespace="twisted.internet.defer")
 
 
 def left_out():

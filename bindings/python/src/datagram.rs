@@ -54,7 +54,7 @@ fn address_of<'py>(py: Python<'py>, address: &lariat_address) -> PyResult<Bound<
         _ => {
             let path = &address.path[..usize::from(address.path_length)];
             return Ok(match std::str::from_utf8(path) {
-                Ok(path) if path.is_empty() => py.None().into_bound(py),
+                Ok("") => py.None().into_bound(py),
                 Ok(path) => PyString::new(py, path).into_any(),
                 Err(_) => PyBytes::new(py, path).into_any(),
             });

@@ -53,6 +53,8 @@ pub struct Deferred {
     fired: Cell<bool>,
     pauses: Cell<i32>,
     chained_to: RefCell<Option<Py<Deferred>>>,
+    /// Itself, between the end of its wait and the run of its callbacks.
+    kept: RefCell<Option<Py<Deferred>>>,
     /// The one that `chainDeferred` has fire it.
     source: RefCell<Option<Py<Deferred>>>,
     /// Its canceller has raised: it is as if it had not been cancelled.
@@ -279,8 +281,12 @@ impl Deferred {
         match failure_of(py, &error) {
             Ok(failure) => self.set_result(failure, true),
             Err(worse) => {
-                worse.write_unraisable(py, None);
+                // No room for a Failure even: who made the chain run is told.
                 self.set_result(py.None().into_bound(py), false);
+                match self.home.borrow().clone().filter(|home| home.depth.get() != 0) {
+                    Some(home) => drop(home.raised.replace(Some(worse))),
+                    None => worse.write_unraisable(py, None),
+                }
             }
         }
         if error.is_instance_of::<PyKeyboardInterrupt>(py) {
@@ -336,12 +342,12 @@ impl Deferred {
             }
             Some(Level::Both(function, args)) => Self::run(slf, handle, function, args.as_deref()),
             Some(Level::Move(waiter)) => return Self::move_to(slf, handle, waiter.bind(py)),
-            Some(Level::Timeout(seconds)) => {
-                if !failure.is_null() && lariat_failure_code(failure) == LARIAT_ERR_TIMED_OUT {
-                    this.time_out(py, *seconds);
-                }
+            Some(Level::Timeout(seconds))
+                if !failure.is_null() && lariat_failure_code(failure) == LARIAT_ERR_TIMED_OUT =>
+            {
+                this.time_out(py, *seconds);
             }
-            None => {}
+            Some(Level::Timeout(_)) | None => {}
         }
         if this.failed.get() {
             this.pass_failure(py, handle);
@@ -349,6 +355,14 @@ impl Deferred {
                 this.arm(py);
             }
         }
+        if this.kept.borrow().is_some() && !this.goes_on() {
+            drop(this.kept.take());
+        }
+    }
+
+    /// Whether another level is to run at once.
+    fn goes_on(&self) -> bool {
+        !self.levels.borrow().is_empty() && self.chained_to.borrow().is_none() && self.pauses.get() <= 0
     }
 
     /// Calls a function of the chain; what it gives is the result, or is waited for.
@@ -488,7 +502,10 @@ impl Deferred {
                 lariat_reactor_call_soon(home.handle(), Some(go_on_soon), home.word());
             }
         }
-        if that.failed.get() && that.levels.borrow().is_empty() {
+        if that.goes_on() {
+            // Perhaps this was the last that knew of it.
+            drop(that.kept.replace(Some(waiter.clone().unbind())));
+        } else if that.failed.get() {
             that.arm(py);
         }
     }
@@ -645,6 +662,7 @@ impl Default for Deferred {
             fired: Cell::new(false),
             pauses: Cell::new(0),
             chained_to: RefCell::new(None),
+            kept: RefCell::new(None),
             source: RefCell::new(None),
             refused: Cell::new(false),
             debug: Cell::new(false),
@@ -912,6 +930,7 @@ impl Deferred {
         self.levels.borrow().iter().try_for_each(|level| level.traverse(&visit))?;
         visit.call(&*self.result.borrow())?;
         visit.call(&*self.chained_to.borrow())?;
+        visit.call(&*self.kept.borrow())?;
         visit.call(&*self.source.borrow())?;
         visit.call(&*self.canceller.borrow())?;
         visit.call(&*self.info.borrow())
@@ -921,6 +940,7 @@ impl Deferred {
         drop(self.levels.take());
         drop(self.result.take());
         drop(self.chained_to.take());
+        drop(self.kept.take());
         drop(self.source.take());
         drop(self.canceller.take());
         drop(self.info.take());

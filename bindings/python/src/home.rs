@@ -2,11 +2,15 @@
 //! or not. lariat.internet's reactor shares its thread's, so that its Deferreds have their time-outs from the library.
 
 use crate::deferred::Deferred;
-use crate::errors;
+use crate::{errors, reactor};
+use lariat::ffi::calls::*;
+use lariat::ffi::options::*;
 use lariat::ffi::reactor::*;
+use lariat::ffi::stats::*;
 use lariat::ffi::status::*;
 use lariat::ffi::types::*;
-use pyo3::{Py, PyErr, PyResult, Python, ffi};
+use pyo3::ffi;
+use pyo3::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -37,19 +41,26 @@ thread_local! {
 
 impl Home {
     /// A new one, of this thread.
-    pub fn new() -> PyResult<Self> {
-        let handle = lariat_reactor_new();
+    pub fn new() -> PyResult<Arc<Self>> {
+        // SAFETY: a struct of numbers, pointers and optional functions, of which the next line makes the defaults.
+        let mut options: lariat_reactor_options = unsafe { std::mem::zeroed() };
+        errors::check(lariat_reactor_options_init(&mut options, size_of::<lariat_reactor_options>() as u32))?;
+        // As Python waits for its threads: for as long as their jobs take.
+        options.shutdown_seconds = f64::INFINITY;
+        let handle = lariat_reactor_new_with_options(&options);
         if handle.is_null() {
             return Err(errors::exception(lariat_last_error()));
         }
-        Ok(Self {
+        let home = Arc::new(Self {
             handle,
             object: Cell::new(std::ptr::null_mut()),
             saved: Cell::new(std::ptr::null_mut()),
             depth: Cell::new(0),
             emptied: RefCell::default(),
             raised: RefCell::default(),
-        })
+        });
+        errors::check(lariat_reactor_set_wait_callbacks(handle, Some(let_go), Some(take_again), home.word()))?;
+        Ok(home)
     }
 
     /// This thread's.
@@ -64,7 +75,7 @@ impl Home {
     /// A new one for this thread, whose old one another thread has taken, if it had one.
     #[cold]
     pub fn renew() -> PyResult<Arc<Self>> {
-        let home = Arc::new(Self::new()?);
+        let home = Self::new()?;
         Self::settle(&home);
         Ok(home)
     }
@@ -98,6 +109,35 @@ impl Home {
     pub fn adopt(&self) -> bool {
         lariat_reactor_adopt(self.handle) == LARIAT_OK
     }
+}
+
+/// What of the library's is alive in this thread's reactor, by kind: a leak is a number that a test can check.
+#[pyfunction]
+pub fn _alive() -> PyResult<Vec<(&'static str, u64)>> {
+    // SAFETY: a struct of numbers, of which the next line makes the defaults.
+    let mut stats: lariat_stats = unsafe { std::mem::zeroed() };
+    errors::check(lariat_stats_init(&mut stats, size_of::<lariat_stats>() as u32))?;
+    errors::check(lariat_reactor_stats(Home::here()?.handle(), &mut stats))?;
+    Ok(vec![
+        ("deferreds", stats.deferreds),
+        ("delayed_calls", stats.delayed_calls),
+        ("failures", stats.failures),
+        ("soon_calls", stats.soon_calls),
+        ("triggers", stats.triggers),
+        ("watchers", stats.watchers),
+    ])
+}
+
+/// Before a wait of the library: other threads may run Python.
+extern "C" fn let_go(word: *mut c_void) {
+    // SAFETY: a Home outlives its reactor, which calls; the lock is held, as in every callback.
+    unsafe { Home::from_word(word).saved.set(ffi::PyEval_SaveThread()) };
+}
+
+extern "C" fn take_again(word: *mut c_void) {
+    // SAFETY: what `let_go` let go of, on the same thread, which alone touches the field meanwhile.
+    unsafe { ffi::PyEval_RestoreThread(Home::from_word(word).saved.replace(std::ptr::null_mut())) };
+    reactor::check_signals(word);
 }
 
 impl Drop for Home {

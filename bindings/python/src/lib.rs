@@ -7,20 +7,22 @@
 #![allow(non_local_definitions, reason = "what pyo3's macros make")]
 
 mod call;
-mod datagram;
 mod classes;
+mod datagram;
 mod deferred;
 mod errors;
 mod home;
+mod level;
 mod link;
 mod listener;
-mod process;
-mod level;
 mod locked;
+mod process;
 mod reactor;
-mod stream;
 mod slots;
+mod stream;
+mod threads;
 mod timers;
+mod triggers;
 mod watch;
 
 use pyo3::prelude::*;
@@ -32,12 +34,18 @@ mod module {
     #[pymodule_export]
     use super::deferred::{Awaiting, Deferred};
     #[pymodule_export]
+    use super::home::_alive;
+    #[pymodule_export]
     use super::reactor::Reactor;
+    #[pymodule_export]
+    use super::threads::_end_threads;
     #[pymodule_export]
     use super::timers::DelayedCall;
     #[pymodule_export]
+    use super::triggers::Trigger;
+    #[pymodule_export]
     use super::{
-        datagram::DatagramPort, listener::Listener, process::Process, stream::Stream, watch::LookUp, watch::SignalWatch,
-        watch::Watcher,
+        datagram::DatagramPort, listener::Listener, process::Process, stream::Stream, watch::LookUp,
+        watch::SignalWatch, watch::Watcher,
     };
 }

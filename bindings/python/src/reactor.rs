@@ -13,7 +13,7 @@ use pyo3::exceptions::{PyAssertionError, PyKeyboardInterrupt};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use pyo3::{PyTraverseError, ffi, intern};
+use pyo3::{PyTraverseError, intern};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ffi::c_void;
@@ -35,8 +35,6 @@ pub struct Reactor {
     /// Calls from threads, in the order in which they came; the library is asked once for all that are there.
     posted: RefCell<VecDeque<Call>>,
     is_asked: Cell<bool>,
-    /// The library lets go of the interpreter's lock while it waits.
-    tells_waits: Cell<bool>,
     /// What ended the loop, for `run` to raise.
     interrupt: RefCell<Option<PyErr>>,
 }
@@ -56,6 +54,11 @@ impl Reactor {
     #[inline]
     pub fn handle(&self) -> *mut lariat_reactor {
         self.home.handle()
+    }
+
+    /// From the end of the start-up triggers to the end of the shutdown triggers.
+    pub fn is_running(&self) -> bool {
+        lariat_reactor_running(self.handle()) == 1
     }
 
     /// Delayed calls that wait.
@@ -118,24 +121,12 @@ impl Reactor {
 
     /// Turns the loop.
     fn turn(slf: &Bound<'_, Self>, turn: impl Fn() -> lariat_status) -> PyResult<lariat_status> {
-        Self::prepare(slf)?;
+        slf.get().home.object.set(slf.as_ptr());
         RUNNING.with(|running| running.borrow_mut().push(slf.clone().unbind()));
         let status = slf.get().on(turn);
         let this = RUNNING.with(|running| running.borrow_mut().pop());
         drop(this);
         Self::turned(slf, status)
-    }
-
-    /// Has the library know the object, and let go of the interpreter's lock while it waits.
-    fn prepare(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let home = &slf.get().home;
-        home.object.set(slf.as_ptr());
-        if !slf.get().tells_waits.replace(true) {
-            check(slf.get().on(|| {
-                lariat_reactor_set_wait_callbacks(home.handle(), Some(before_wait), Some(after_wait), home.word())
-            }))?;
-        }
-        Ok(())
     }
 
     /// What the loop answered when it was to turn.
@@ -157,9 +148,6 @@ impl Reactor {
             let Some(call) = this.posted.borrow_mut().pop_front() else { return };
             if let Err(error) = call.make(slf.py()) {
                 Self::report(slf, error, "callFromThread");
-                if this.interrupt.borrow().is_some() {
-                    break;
-                }
             }
         }
         if !this.posted.borrow().is_empty() {
@@ -194,14 +182,8 @@ extern "C" fn make_posted(word: *mut c_void) {
     }
 }
 
-extern "C" fn before_wait(word: *mut c_void) {
-    // SAFETY: as above; the lock is held, as in every callback.
-    unsafe { Home::from_word(word).saved.set(ffi::PyEval_SaveThread()) };
-}
-
-extern "C" fn after_wait(word: *mut c_void) {
-    // SAFETY: what before_wait let go of, on the same thread. Only this thread touches the field meanwhile.
-    unsafe { ffi::PyEval_RestoreThread(Home::from_word(word).saved.replace(std::ptr::null_mut())) };
+/// After a wait: a handler of Python's that raises stops the loop.
+pub fn check_signals(word: *mut c_void) {
     if let Err(error) = attached().check_signals() {
         if let Some(reactor) = object(word) {
             reactor.get().stop_with(error);
@@ -214,7 +196,7 @@ impl Reactor {
     #[new]
     #[pyo3(signature = (*_args, _of_thread = false, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _of_thread: bool, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let home = if _of_thread { Home::here()? } else { Arc::new(Home::new()?) };
+        let home = if _of_thread { Home::here()? } else { Home::new()? };
         Ok(Self {
             ready: Cell::new(true),
             home,
@@ -223,7 +205,6 @@ impl Reactor {
             contexts: RefCell::new(None),
             posted: RefCell::default(),
             is_asked: Cell::new(false),
-            tells_waits: Cell::new(false),
             interrupt: RefCell::new(None),
         })
     }
@@ -261,7 +242,7 @@ impl Reactor {
     /// Whether the loop runs: from the end of the start-up triggers to the end of the shutdown triggers.
     #[getter]
     fn running(&self) -> bool {
-        lariat_reactor_running(self.handle()) == 1
+        self.is_running()
     }
 
     /// The time on the reactor's clock, in seconds; it never goes back.
@@ -283,7 +264,7 @@ impl Reactor {
             let text = format!("{} is not callable", callable.repr()?);
             return Err(PyAssertionError::new_err(text));
         }
-        if !(seconds >= 0.0) {
+        if seconds.is_nan() || seconds < 0.0 {
             let text = format!("{delay} is not greater than or equal to 0 seconds");
             return Err(PyAssertionError::new_err(text));
         }

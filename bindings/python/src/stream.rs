@@ -530,8 +530,7 @@ impl Stream {
             stop_producing: None,
         };
         let word = this.hold.word(slf);
-        let done =
-            lariat_transport_register_producer_full(this.handle.get(), &producer, word, Some(link::free));
+        let done = lariat_transport_register_producer_full(this.handle.get(), &producer, word, Some(link::free));
         this.quietly(done)
     }
 

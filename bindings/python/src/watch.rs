@@ -129,7 +129,8 @@ impl SignalWatch {
         let this = Bound::new(py, Self { hold: Hold::new(core.clone()), handle: Cell::new(ptr::null_mut()) })?;
         core.get().here();
         let word = this.get().hold.word(&this);
-        let handle = lariat_reactor_watch_signal_full(core.get().handle(), number, Some(has_come), word, Some(link::free));
+        let handle =
+            lariat_reactor_watch_signal_full(core.get().handle(), number, Some(has_come), word, Some(link::free));
         if handle.is_null() {
             let error = errors::exception(lariat_last_error());
             this.get().hold.let_go();
@@ -187,7 +188,9 @@ extern "C" fn found(
         let texts: Vec<String> = (0..lariat_addresses_count(addresses))
             .map(|index| {
                 // SAFETY: the library's text, ended by NUL.
-                unsafe { std::ffi::CStr::from_ptr(lariat_addresses_text(addresses, index)) }.to_string_lossy().into_owned()
+                unsafe { std::ffi::CStr::from_ptr(lariat_addresses_text(addresses, index)) }
+                    .to_string_lossy()
+                    .into_owned()
             })
             .collect();
         done.bind(py).call1((texts, 0, ""))
@@ -223,11 +226,7 @@ impl LookUp {
         }
         let this = Bound::new(
             py,
-            Self {
-                hold: Hold::new(core),
-                deferred: Cell::new(deferred),
-                done: RefCell::new(Some(done.unbind())),
-            },
+            Self { hold: Hold::new(core), deferred: Cell::new(deferred), done: RefCell::new(Some(done.unbind())) },
         )?;
         let word = this.get().hold.word(&this);
         check(lariat_deferred_add_both_full(deferred, Some(found), word, Some(link::free)))?;
