@@ -33,6 +33,8 @@ pub struct DatagramPort {
     most: Cell<usize>,
     /// What log messages from its callbacks say of it.
     context: RefCell<Option<Py<PyAny>>>,
+    /// The protocol is not told who has sent what comes.
+    is_connected: Cell<bool>,
 }
 
 // SAFETY: the interpreter's lock is held wherever it is touched, and no borrow is held while Python code runs.
@@ -108,14 +110,16 @@ extern "C" fn received(
     let len = len.min(this.most.get());
     // SAFETY: the library's data is len bytes until this returns; may be NULL if there are none.
     let bytes = if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data, len) } };
-    // SAFETY: the same of the address.
-    let address = address_of(py, unsafe { &*peer });
     let context = this.context.borrow().as_ref().map(|context| context.clone_ref(py));
     let contexts = context.as_ref().and_then(|_| this.hold.core.get().log_contexts(py));
     let _context = contexts.zip(context).map(|(contexts, context)| LogContext::enter(contexts, context.bind(py)));
-    let told = address.and_then(|address| {
-        protocol.bind(py).call_method1(intern!(py, "datagramReceived"), (PyBytes::new(py, bytes), address))
-    });
+    let (protocol, name, bytes) = (protocol.bind(py), intern!(py, "datagramReceived"), PyBytes::new(py, bytes));
+    let told = if this.is_connected.get() {
+        protocol.call_method1(name, (bytes,))
+    } else {
+        // SAFETY: the same of the address.
+        address_of(py, unsafe { &*peer }).and_then(|address| protocol.call_method1(name, (bytes, address)))
+    };
     if let Err(error) = told {
         DatagramPort::raised(&port, error, "datagramReceived");
     }
@@ -167,6 +171,7 @@ impl DatagramPort {
             protocol: RefCell::new(None),
             most: Cell::new(usize::MAX),
             context: RefCell::new(None),
+            is_connected: Cell::new(false),
         }
     }
 
@@ -194,6 +199,11 @@ impl DatagramPort {
         }
         this.handle.set(handle);
         Ok(())
+    }
+
+    /// The protocol is not told who has sent what comes.
+    fn _hide_peers(&self) {
+        self.is_connected.set(true);
     }
 
     /// What log messages from its callbacks have as their context.

@@ -32,6 +32,8 @@ pub struct Reactor {
     kept: Kept,
     /// The list of contexts of Twisted's log, on this thread.
     contexts: RefCell<Option<Py<PyList>>>,
+    /// What the library's clock showed at 0 of the clock that Python is told.
+    epoch: Cell<f64>,
     /// Calls from threads, in the order in which they came; the library is asked once for all that are there.
     posted: RefCell<VecDeque<Call>>,
     is_asked: Cell<bool>,
@@ -69,6 +71,17 @@ impl Reactor {
     /// What else the library may call.
     pub fn kept(&self) -> &Kept {
         &self.kept
+    }
+
+    /// A time of the library's clock, as Python is told it.
+    #[inline]
+    pub fn time_of(&self, seconds: f64) -> f64 {
+        seconds + self.epoch.get()
+    }
+
+    /// The time, as Python is told it.
+    pub fn now(&self) -> f64 {
+        self.time_of(lariat_reactor_seconds(self.handle()))
     }
 
     /// The list of contexts of Twisted's log; None: there is none.
@@ -142,16 +155,18 @@ impl Reactor {
 
     fn make_posted(slf: &Bound<'_, Self>) {
         let this = slf.get();
-        this.is_asked.set(false);
         let there = this.posted.borrow().len();
         for _ in 0..there {
-            let Some(call) = this.posted.borrow_mut().pop_front() else { return };
+            let Some(call) = this.posted.borrow_mut().pop_front() else { break };
             if let Err(error) = call.make(slf.py()) {
                 Self::report(slf, error, "callFromThread");
             }
         }
-        if !this.posted.borrow().is_empty() {
-            let _ = this.ask();
+        // What was posted meanwhile, by a posted call or by a thread, is asked for by the next turn, for the one after it:
+        // delayed calls that are due come before it, as Twisted has it.
+        let has_more = !this.posted.borrow().is_empty();
+        if !has_more || lariat_reactor_call_soon(this.handle(), Some(ask_again), this.home.word()) != LARIAT_OK {
+            this.is_asked.set(false);
         }
     }
 
@@ -174,6 +189,13 @@ fn object<'py>(word: *mut c_void) -> Option<Bound<'py, Reactor>> {
     }
     // SAFETY: the object takes itself out of its Home when it goes.
     Some(unsafe { Bound::from_borrowed_ptr(attached(), object).cast_into_unchecked() })
+}
+
+extern "C" fn ask_again(word: *mut c_void) {
+    if let Some(reactor) = object(word) {
+        reactor.get().is_asked.set(false);
+        let _ = reactor.get().ask();
+    }
 }
 
 extern "C" fn make_posted(word: *mut c_void) {
@@ -203,6 +225,7 @@ impl Reactor {
             waiting: Waiting::default(),
             kept: Kept::default(),
             contexts: RefCell::new(None),
+            epoch: Cell::new(0.0),
             posted: RefCell::default(),
             is_asked: Cell::new(false),
             interrupt: RefCell::new(None),
@@ -247,7 +270,7 @@ impl Reactor {
 
     /// The time on the reactor's clock, in seconds; it never goes back.
     fn seconds(&self) -> f64 {
-        lariat_reactor_seconds(self.handle())
+        self.time_of(lariat_reactor_seconds(self.handle()))
     }
 
     /// Calls function(*args, **kwargs) after at least so many seconds.
@@ -275,6 +298,11 @@ impl Reactor {
     #[pyo3(name = "getDelayedCalls")]
     fn delayed_calls<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, DelayedCall>> {
         self.waiting.all(py)
+    }
+
+    /// Has the clock show this from here on: `time.time()`, whose steps it does not make.
+    fn _set_seconds(&self, now: f64) {
+        self.epoch.set(now - lariat_reactor_seconds(self.handle()));
     }
 
     /// Sets the list of contexts of Twisted's log, of this thread.

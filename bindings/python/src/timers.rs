@@ -154,7 +154,7 @@ impl DelayedCall {
     fn time(&self) -> f64 {
         let handle = self.handle.get();
         if !handle.is_null() {
-            self.time.set(lariat_delayed_call_time(handle));
+            self.time.set(self.reactor.get().time_of(lariat_delayed_call_time(handle)));
         }
         self.time.get()
     }
@@ -185,13 +185,24 @@ impl DelayedCall {
         if seconds_later >= 0.0 {
             return errors::check(lariat_delayed_call_delay(self.handle.get(), seconds_later.min(1e9))).map(drop);
         }
-        let left = self.time() + seconds_later - lariat_reactor_seconds(self.reactor.get().handle());
+        let left = self.time() + seconds_later - self.reactor.get().now();
         self.reset(py, left)
     }
 
     /// Whether the call still waits to be made.
     fn active(&self) -> bool {
         !self.handle.get().is_null()
+    }
+
+    /// The same as `getTime` gives.
+    #[getter(time)]
+    fn time_attribute(&self) -> f64 {
+        self.time()
+    }
+
+    /// The time on the reactor's clock.
+    fn seconds(&self) -> f64 {
+        self.reactor.get().now()
     }
 
     #[getter]
@@ -250,7 +261,7 @@ impl DelayedCall {
             (_, true) => " called=0 cancelled=1",
             _ => " called=0 cancelled=0",
         };
-        let left = this.time() - lariat_reactor_seconds(this.reactor.get().handle());
+        let left = this.time() - this.reactor.get().now();
         let what = match &*this.call.borrow() {
             Some(call) => format!(" {}{}", call.function.bind(slf.py()).repr()?, call.args.bind(slf.py()).repr()?),
             None => String::new(),

@@ -81,6 +81,7 @@ class Transport(_lariat.Stream):
 
     _bufferSize = 65536
     _socket = None
+    _read_is_over = False
 
     # What the library tells.
 
@@ -90,18 +91,17 @@ class Transport(_lariat.Stream):
 
     def _lost(self, code, number, message):
         kit = self._kit
+        if code == CONNECTION_DONE and self._read_is_over and self._writing_is_over and not self.disconnecting:
+            # Both directions have ended, of which the protocol was told one by one: the connection is its own until it
+            # loses it.
+            return
         if code == CONNECTION_DONE:
             reason = kit.error.ConnectionDone()
         elif code == CONNECTION_ABORTED:
             reason = kit.error.ConnectionAborted()
-        elif self._writing_failed(code):
-            reason = kit.error.ConnectionLost()
         else:
             reason = kit.error.ConnectionLost()
         self.connectionLost(kit.Failure(reason))
-
-    def _writing_failed(self, code):
-        return code == CONNECTION_LOST
 
     def _raised(self, exception, what):
         kit = self._kit
@@ -112,6 +112,7 @@ class Transport(_lariat.Stream):
     def _read_ended(self):
         protocol = self._kit.half_closeable(self.protocol)
         if protocol is not None:
+            self._read_is_over = True
             try:
                 protocol.readConnectionLost()
             except BaseException:
@@ -155,15 +156,10 @@ class Transport(_lariat.Stream):
             protocol.connectionLost(reason)
 
     def _close(self, orderly):
-        if orderly:
-            self._hang_up()
         self._leave(orderly)
         skt = self.__dict__.pop("_socket", None)
         if skt is not None:
             skt.detach()
-
-    def _hang_up(self):
-        """Nothing."""
 
     # ITransport and its like.
 
@@ -171,12 +167,22 @@ class Transport(_lariat.Stream):
         """Closes the connection once all that was written is out."""
         if not self.connected or self.disconnecting or self._is_frozen:
             return
-        self._set_reading(False)
-        if self._writing_is_over:
-            self.disconnecting = True
-            self._kit.later(self, self.connectionLost, self._kit.Failure(self._kit.error.ConnectionDone()))
-        else:
+        if self._buffered() or self.producer is not None:
+            self._set_reading(False)
             self._lose()
+        else:
+            # The protocol is told as soon as it is closed, not when the peer may have noticed: Twisted's order.
+            self.disconnecting = True
+            self.stopReading()
+            self._kit.later(self, self._lose_now)
+
+    def _lose_now(self):
+        if self.disconnected:
+            return
+        if self._buffered() or self.producer is not None:
+            self._lose()
+        else:
+            self.connectionLost(self._kit.Failure(self._kit.error.ConnectionDone()))
 
     def abortConnection(self):
         """Closes the connection at once, with a reset."""

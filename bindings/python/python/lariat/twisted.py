@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import stat
+import time
 
 from zope.interface import classImplements, implementer
 
@@ -102,6 +103,16 @@ class Connection(Transport):
     def __init__(self, protocol, reactor):
         self.reactor = reactor
         self.protocol = protocol
+
+    # What Twisted's own connections have, for who looks at it.
+
+    @property
+    def _tempDataBuffer(self):
+        return [b""] if self.writing else []
+
+    @property
+    def _writeDisconnected(self):
+        return self._writing_is_over
 
     @property
     def logstr(self):
@@ -359,6 +370,7 @@ class _Listening(_lariat.Listener):
 
     _is_open = False
     reading = False
+    writing = False
 
     def __new__(cls, *args, **kwargs):
         return super().__new__(cls, _new_with_core(cls, args, kwargs))
@@ -537,7 +549,7 @@ class UnixClient(_UnixMixin, Client):
         if path[:1] == b"\0":
             endpoint = b"unix-abstract://" + _escaped(path[1:])
         else:
-            endpoint = b"unix://" + _escaped(os.path.abspath(path))
+            endpoint = b"unix://" + _escaped(path)
         self._begin(endpoint + b"?timeout=0", True)
 
     def getPeer(self):
@@ -566,6 +578,7 @@ class _Datagrams(_lariat.DatagramPort):
 
     _is_open = False
     reading = False
+    writing = False
 
     def __new__(cls, *args, **kwargs):
         return super().__new__(cls, _new_with_core(cls, args, kwargs))
@@ -674,17 +687,10 @@ class UnixDatagramPort(_Datagrams, unix.DatagramPort):
 class ConnectedUnixDatagramPort(_Datagrams, unix.ConnectedDatagramPort):
     """A Unix socket of datagrams that is connected."""
 
-    class _Told:
-        def __init__(self, protocol):
-            self.protocol = protocol
-
-        def datagramReceived(self, data, addr):
-            self.protocol.datagramReceived(data)
-
     def _connectToProtocol(self):
-        protocol = self.protocol
-        protocol.makeConnection(self)
+        self.protocol.makeConnection(self)
         self._connectedAddr = True
+        self._hide_peers()
         self.startReading()
 
     def write(self, data):
@@ -1014,6 +1020,7 @@ class LariatReactor(posixbase.PosixReactorBase, posixbase._PollLikeMixin):
 
     def __init__(self):
         self._core = _Core()
+        self._core._set_seconds(time.time())
         self._selectables = {}
         self._watchers = {}
         self._reads = set()
@@ -1186,7 +1193,7 @@ class LariatReactor(posixbase.PosixReactorBase, posixbase._PollLikeMixin):
         watched = self._removeAll(
             [self._selectables[fd] for fd in self._reads], [self._selectables[fd] for fd in self._writes]
         )
-        return watched + self._polled.removeAll() + [one for one in self._open() if not isinstance(one, _Pipe)]
+        return watched + self._polled.removeAll() + [one for one in self._open() if one.reading or one.writing]
 
     # IReactorTCP and its like.
 
