@@ -1,5 +1,6 @@
 //! What the library answers, as Python's exceptions. Their classes are the reactor's: lariat.error's or Twisted's.
 
+use crate::call::attached;
 use lariat::ffi::status::*;
 use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
@@ -14,16 +15,18 @@ pub fn last_message() -> String {
     text.to_string_lossy().into_owned()
 }
 
-/// The exception for a status that no method has a better one for.
+/// The exception for a status that no method has a better one for; `status` tells which it is.
 #[cold]
 pub fn exception(status: lariat_status) -> PyErr {
     let message = last_message();
-    match status {
-        LARIAT_ERR_INVALID_ARGUMENT => PyValueError::new_err(message),
+    let error = match status {
+        LARIAT_ERR_INVALID_ARGUMENT | LARIAT_ERR_BAD_ENDPOINT => PyValueError::new_err(message),
         LARIAT_ERR_NO_MEMORY => PyMemoryError::new_err(message),
         LARIAT_ERR_OS => PyOSError::new_err(message),
         _ => PyRuntimeError::new_err(message),
-    }
+    };
+    let _ = error.value(attached()).setattr("status", status);
+    error
 }
 
 /// An exception unless the call worked; what is positive is information.

@@ -544,6 +544,12 @@ class _Waited:
     def __init__(self):
         self.waiting = []
 
+    def acquire(self):
+        raise NotImplementedError
+
+    def release(self):
+        raise NotImplementedError
+
     def _cancelled(self, deferred):
         self.waiting.remove(deferred)
 

@@ -6,13 +6,7 @@ import threading
 
 from lariat import _lariat, error, log
 
-try:
-    from lariat._network import Network
-except ImportError:
-
-    class Network:
-        pass
-
+from lariat._network import Network
 
 __all__ = ["Reactor", "reactor"]
 
