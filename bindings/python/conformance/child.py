@@ -9,7 +9,7 @@ import sys
 
 CLASSES = {"epoll": "twisted.internet.epollreactor.EPollReactor", "lariat": "lariat.twisted.LariatReactor"}
 #: Seconds for a test, where it does not say itself.
-LIMIT = 8.0
+LIMIT = 30.0
 
 
 def main(reactor, name, kind, path, left_out):

@@ -173,7 +173,10 @@ if _newtls is not None:
     classImplements(Connection, ITLSTransport)
 
 
-class Server(Connection):
+# Each is one of Twisted's, too, for who asks: all that is done comes from those before it.
+
+
+class Server(Connection, tcp.Server):
     """A connection that a port has taken."""
 
     _addressType = address.IPv4Address
@@ -221,7 +224,7 @@ class Server(Connection):
         return self._addressType("TCP", *self.client)
 
 
-class Client(Connection):
+class Client(Connection, tcp.Client):
     """A connection that a connector makes."""
 
     _tlsClientDefault = True
@@ -477,7 +480,7 @@ class _UnixMixin:
         """There is no such thing."""
 
 
-class UnixServer(_UnixMixin, Server):
+class UnixServer(_UnixMixin, Server, unix.Server):
     """A connection that a Unix port has taken."""
 
     def __init__(self, protocol, client, server, sessionno, reactor):
@@ -526,7 +529,7 @@ class UnixPort(_Listening, unix.Port):
         return made
 
 
-class UnixClient(_UnixMixin, Client):
+class UnixClient(_UnixMixin, Client, unix.Client):
     """A connection to a Unix socket."""
 
     addressFamily = socket.AF_UNIX
