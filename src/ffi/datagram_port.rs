@@ -186,7 +186,10 @@ pub extern "C" fn lariat_datagram_port_address(
 /// thread  the reactor's.
 /// Twisted ISystemHandle.getHandle.
 #[unsafe(no_mangle)]
-pub extern "C" fn lariat_datagram_port_descriptor(port: *mut lariat_datagram_port, fd: *mut lariat_socket) -> lariat_status {
+pub extern "C" fn lariat_datagram_port_descriptor(
+    port: *mut lariat_datagram_port,
+    fd: *mut lariat_socket,
+) -> lariat_status {
     guard::on(port, |port| {
         convert::out("fd", fd)?.write(datagram::descriptor(port)?);
         Ok(())

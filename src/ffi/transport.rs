@@ -322,7 +322,10 @@ pub extern "C" fn lariat_transport_address(
 /// thread  the reactor's.
 /// Twisted ISystemHandle.getHandle.
 #[unsafe(no_mangle)]
-pub extern "C" fn lariat_transport_descriptor(transport: *mut lariat_transport, fd: *mut lariat_socket) -> lariat_status {
+pub extern "C" fn lariat_transport_descriptor(
+    transport: *mut lariat_transport,
+    fd: *mut lariat_socket,
+) -> lariat_status {
     guard::on(transport, |transport| {
         convert::out("fd", fd)?.write(options::descriptor(transport)?);
         Ok(())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from os import fsdecode
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,11 @@ class UNIXAddress:
 
     name: "bytes | None"
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"UNIXAddress({None if self.name is None else fsdecode(self.name)!r})"
 
 
-def of_endpoint(endpoint, kind="TCP"):
+def of_endpoint(endpoint: str, kind: str = "TCP") -> "IPv4Address | IPv6Address | UNIXAddress":
     """The address in an endpoint of the library."""
     scheme, rest = endpoint.split("://", 1)
     if not scheme.startswith(("tcp", "udp")):
@@ -51,7 +52,7 @@ def of_endpoint(endpoint, kind="TCP"):
     return IPv6Address(kind, host[1:-1], int(port)) if host.startswith("[") else IPv4Address(kind, host, int(port))
 
 
-def of_socket(name, kind="TCP"):
+def of_socket(name: Any, kind: str = "TCP") -> "IPv4Address | IPv6Address | UNIXAddress":
     """The address that getsockname or getpeername gives."""
     if not isinstance(name, tuple):
         name = name.encode(errors="surrogateescape") if isinstance(name, str) else name
