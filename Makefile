@@ -20,7 +20,7 @@ BUILD   = $(CARGO) build --release --lib --target-dir target
 INSTALL = PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' \
           sh include/install.sh
 
-.PHONY: all lib demo examples test test-full bench bench-python header lint install uninstall clean
+.PHONY: all lib demo examples test test-full conformance bench bench-python header lint install uninstall clean
 
 all: lib
 
@@ -58,6 +58,10 @@ test:
 # With AFTER_TEST=1, only what `make test` does not do.
 test-full:
 	@CARGO='$(CARGO)' CC='$(CC)' $(PYTHON) tests/run.py full
+
+# Twisted's own tests on lariat's reactor, beside its epoll reactor; pip brings Twisted.
+conformance:
+	@CARGO='$(CARGO)' $(PYTHON) tests/run.py conformance
 
 lint:
 	@CARGO='$(CARGO)' CC='$(CC)' $(PYTHON) tests/run.py lint

@@ -4,7 +4,7 @@
     tests/run.py test                   what `make test` runs
     tests/run.py full                   and what `make test-full` adds (that alone, where AFTER_TEST=1 is set)
     tests/run.py c --filter deferred    one stage: lint, rust, header, c, examples, interop, install, python,
-                                        bench-python, valgrind, address, thread, loom, model, targets
+                                        bench-python, conformance, valgrind, address, thread, loom, model, targets
     tests/run.py c --wrapper valgrind --sanitizer thread --only-threads
 
 A C test is tests/c/NAME.c: `NAME --list` prints its cases, one a line, each with its time limit in seconds behind it if it
@@ -35,6 +35,7 @@ STAGES = {
     "install": install.stage,
     "python": python.stage,
     "bench-python": python.bench,
+    "conformance": python.conformance,
     "valgrind": checkers.valgrind,
     "address": checkers.address,
     "thread": checkers.thread,

@@ -17,6 +17,8 @@ FILES = ["lariat/__init__.py", "lariat/__init__.pyi", "lariat/py.typed", "lariat
          "lariat/defer.py", "lariat/internet.py", "lariat/twisted.py", "twisted/plugins/lariat_reactor.py"]
 RESULT = re.compile(r"^(\w+) \(([\w.]+)\)(?:\n.*)?? \.\.\. (?:.*\n)*?(ok|FAIL|ERROR|expected failure|skipped ['\"](.*)['\"])$", re.M)
 SECONDS = 300
+# What the conformance tests are those of, and what they need.
+WANTED = ["twisted[tls]==26.10.0", "pyhamcrest", "hypothesis", "klein==24.8.0", "treq==26.7.0", "httpbin", "trustme", "idna"]
 
 
 def stage(report, options):
@@ -116,6 +118,29 @@ def run_tests(report, python, only=""):
     ran = re.search(r"^Ran (\d+) tests?", done.stdout, re.M)
     told = "" if done.returncode == 0 and ran and int(ran[1]) == len(results) > 0 else done.stdout
     report.check(LANGUAGE, "the package's tests", told)
+
+
+def conformance(report, _options):
+    """Twisted's own tests on lariat's reactor and with lariat's Deferred, and those of programs that others wrote for it."""
+    reason = lacks()
+    if reason:
+        return report.skipped(LANGUAGE, "Twisted's tests", reason)
+    python = installed(report, ["--profile", "checked"], *WANTED)
+    folder = PLACE / "conformance"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    scripts = PACKAGE / "conformance"
+    runs = [("Twisted's tests on lariat's reactor", [python, scripts / "run.py"]),
+            ("Twisted's tests of Deferreds with lariat's", [python, scripts / "deferreds.py"])]
+    for name in ("klein", "treq"):
+        # Installed without being asked: whatever reads nothing but the reactor's name finds it by Twisted's plug-in.
+        runs.append((f"{name}'s own tests on lariat's reactor", [python, "-m", "twisted.trial", "--reactor=lariat", name]))
+    env = project.environment(PYTHONDONTWRITEBYTECODE=1)
+    env.pop("PYTHONPATH", None)
+    for name, words in runs:
+        print(f"\n{name}:", flush=True)
+        done = subprocess.run([str(word) for word in words], cwd=folder, env=env)
+        report.check(LANGUAGE, name, f"ended with {done.returncode}" if done.returncode else "")
 
 
 def bench(report, _options):
