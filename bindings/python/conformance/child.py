@@ -10,6 +10,8 @@ import sys
 CLASSES = {"epoll": "twisted.internet.epollreactor.EPollReactor", "lariat": "lariat.twisted.LariatReactor"}
 #: Seconds for a test, where it does not say itself.
 LIMIT = 30.0
+#: The same of those that run a reactor of their own.
+BUILT_LIMIT = 10.0
 
 
 def main(reactor, name, kind, path, left_out):
@@ -23,7 +25,7 @@ def main(reactor, name, kind, path, left_out):
 
     classes = [CLASSES[reactor]] if kind == "builder" else []
     reactormixins.ReactorBuilder._reactors = classes
-    reactormixins.DEFAULT_TIMEOUT_DURATION = LIMIT
+    reactormixins.DEFAULT_TIMEOUT_DURATION = BUILT_LIMIT
     from twisted.trial import util
 
     util.DEFAULT_TIMEOUT_DURATION = LIMIT
@@ -91,7 +93,6 @@ def main(reactor, name, kind, path, left_out):
         name = test.id().replace("_LariatReactorTests", "_Tests").replace("_EPollReactorTests", "_Tests")
         return name not in left_out
 
-    from twisted.trial.unittest import decorate  # noqa: F401
     import unittest
 
     def flat(suite):

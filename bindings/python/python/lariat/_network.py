@@ -3,7 +3,7 @@
 import os
 import socket
 
-from lariat import _lariat, address, error, log
+from lariat import _lariat, _process, address, error, log
 from lariat._transport import Transport, os_error
 from lariat.defer import Deferred
 from lariat.failure import Failure
@@ -324,6 +324,18 @@ class DatagramPort(_lariat.DatagramPort):
         log.unhandled(exception, what)
 
 
+class Process(_process.Process):
+    """A child process."""
+
+    _kit = _Kit
+
+
+class TerminalProcess(_process.TerminalProcess):
+    """A child process on a pseudo-terminal."""
+
+    _kit = _Kit
+
+
 def _escaped(path):
     path = os.path.abspath(os.fsencode(path))
     return path.replace(b"%", b"%25").replace(b"?", b"%3F")
@@ -372,6 +384,35 @@ class Network:
     def listenUDP(self, port, protocol, interface="", maxPacketSize=8192):
         """Sends and receives datagrams from a UDP port."""
         return DatagramPort(self, protocol, maxPacketSize)._begin(interface, port)
+
+    def spawnProcess(
+        self, processProtocol, executable, args=(), env={}, path=None, uid=None, gid=None, usePTY=False, childFDs=None
+    ):
+        """Starts a program. env=None gives it the environment of this one; childFDs says what its descriptors are: "w" for
+        a pipe that is written here, "r" for one that is read, or a number of this process."""
+        if not usePTY:
+            return Process(self, executable, args, env, path, processProtocol, uid, gid, childFDs)
+        if childFDs is not None:
+            raise ValueError("Using childFDs is not supported with usePTY=True.")
+        return TerminalProcess(self, executable, args, env, path, processProtocol, uid, gid, None, True)
+
+    def resolve(self, name, timeout=(1, 3, 11, 45)):
+        """Looks an IPv4 address up; a Deferred that fires with it as text."""
+        if not name:
+            name = "0.0.0.0"
+
+        def done(addresses, code, message):
+            if addresses:
+                found.callback(addresses[0])
+            elif code == TIMED_OUT:
+                found.errback(Failure(error.TimeoutError()))
+            else:
+                found.errback(Failure(error.DNSLookupError(f"address {name!r} not found: {message}")))
+
+        look_up = None
+        found = Deferred(lambda _: look_up and look_up.cancel())
+        look_up = _lariat.LookUp(self, name, 4, float(sum(timeout)), done)
+        return found
 
 
 def _unix(path):

@@ -147,3 +147,29 @@ def getConnectError(e):
     number, words = e.args if isinstance(e, Exception) and len(e.args) == 2 else e
     kind = UnknownHostError if isinstance(e, _socket.gaierror) else _BY_NUMBER.get(number, ConnectError)
     return kind(number, words)
+
+
+class ProcessDone(ConnectionDone):
+    """A process has ended with code 0."""
+
+    def __init__(self, status):
+        super().__init__("process finished with exit code 0")
+        self.exitCode = 0
+        self.signal = None
+        self.status = status
+
+
+class ProcessTerminated(ConnectionLost):
+    """A process has ended with another code, or by a signal."""
+
+    def __init__(self, exitCode=None, signal=None, status=None):
+        how = "" if exitCode is None else f"exit code {exitCode}"
+        how = how if signal is None else f"signal {signal}"
+        super().__init__("process ended by " + how if signal is not None else "process ended with " + how)
+        self.exitCode = exitCode
+        self.signal = signal
+        self.status = status
+
+
+class ProcessExitedAlready(Exception):
+    """The process has ended: no signal can be sent to it."""

@@ -11,6 +11,7 @@ __all__ = [
     "ConnectedDatagramProtocol",
     "DatagramProtocol",
     "Factory",
+    "ProcessProtocol",
     "Protocol",
     "ReconnectingClientFactory",
     "ServerFactory",
@@ -82,6 +83,47 @@ class DatagramProtocol(BaseProtocol):
 
 class ConnectedDatagramProtocol(DatagramProtocol):
     """What talks by datagrams to one peer."""
+
+
+class ProcessProtocol(BaseProtocol):
+    """What is told of a child process."""
+
+    def childDataReceived(self, childFD, data):
+        """Told of bytes that the process has written to a descriptor."""
+        if childFD == 1:
+            self.outReceived(data)
+        elif childFD == 2:
+            self.errReceived(data)
+
+    def outReceived(self, data):
+        """Told of what it has written to its standard output."""
+
+    def errReceived(self, data):
+        """Told of what it has written to its standard error."""
+
+    def childConnectionLost(self, childFD):
+        """Told that a pipe of the process is closed."""
+        if childFD == 0:
+            self.inConnectionLost()
+        elif childFD == 1:
+            self.outConnectionLost()
+        elif childFD == 2:
+            self.errConnectionLost()
+
+    def inConnectionLost(self):
+        """Told that its standard input is closed."""
+
+    def outConnectionLost(self):
+        """Told that its standard output is closed."""
+
+    def errConnectionLost(self):
+        """Told that its standard error is closed."""
+
+    def processExited(self, reason):
+        """Told that it has ended; its pipes may still be open. The reason is a Failure."""
+
+    def processEnded(self, reason):
+        """Told, last of all, that it has ended and its pipes are closed; the reason is a Failure."""
 
 
 class Factory:

@@ -1,20 +1,26 @@
 """Twisted on lariat: :func:`install`, before anything imports ``twisted.internet.reactor``."""
 
+import atexit
+import collections
 import errno
 import os
 import signal
 import socket
 import stat
+import threading
 import time
+import weakref
 
 from zope.interface import classImplements, implementer
 
-from twisted.internet import abstract, address, base, defer, error, interfaces, main, posixbase, process, tcp, udp, unix
+from twisted.internet import abstract, address, base, defer, error, interfaces, posixbase, process, tcp, udp, unix
 from twisted.internet.main import installReactor
 from twisted.internet.protocol import Protocol
+from twisted.python.threadpool import ThreadPool
 from twisted.logger import Logger
-from twisted.python import context, failure, log
-from twisted.python.runtime import platform
+from twisted._threads import AlreadyQuit
+from twisted._threads._team import Statistics
+from twisted.python import context, failure, log, threadable
 
 try:
     from twisted.internet import _newtls
@@ -22,16 +28,13 @@ try:
 except ImportError:  # no pyOpenSSL
     _newtls = None
 
-from lariat import _lariat
+from lariat import _lariat, _process
 from lariat._transport import (
-    CONNECTION_ABORTED,
-    CONNECTION_DONE,
     ERRNO,
     Transport,
     View,
     endpoint_address,
     os_error,
-    view,
 )
 
 __all__ = ["LariatReactor", "install"]
@@ -47,7 +50,10 @@ class _Kit:
 
     @staticmethod
     def log_failure(selectable, reason):
-        log.callWithLogger(selectable, log.err, reason)
+        if hasattr(selectable, "logPrefix"):
+            log.callWithLogger(selectable, log.err, reason)
+        else:
+            log.err(reason)
 
     @staticmethod
     def half_closeable(protocol):
@@ -622,11 +628,8 @@ class _Datagrams(_lariat.DatagramPort):
         if self._is_open:
             self._is_open = False
             # What closes a socket of Twisted's finds one that is nobody's.
-            mine = self.socket
-            descriptor = mine.fileno()
             self._leave()
-            mine.detach()
-            del descriptor
+            self.socket.detach()
         super().connectionLost(reason)
 
     def _answered(self, status, size):
@@ -703,222 +706,20 @@ class ConnectedUnixDatagramPort(_Datagrams, unix.ConnectedDatagramPort):
 # ---- processes
 
 
-class _Pipe(Transport):
-    """This end of a pipe of a process."""
-
-    _kit = _Kit
-
-    def __new__(cls, owner, name):
-        return super().__new__(cls, owner._core)
-
-    def __init__(self, owner, name):
-        self.owner = owner
-        self.name = name
-        self.reactor = owner._reactor
-
-    def loseConnection(self):
-        self.owner.closeChildFD(self.name)
-
-    def fileno(self):
-        return -1
-
-
-class Process(_lariat.Process, process.BaseProcess):
+@implementer(interfaces.IProcessTransport)
+class Process(_process.Process, process.Process):
     """A child process."""
 
-    status = -1
-    pid = None
-    _tty = False
-
-    def __new__(cls, reactor, *args, **kwargs):
-        return super().__new__(cls, reactor._core)
-
-    def __init__(self, reactor, executable, args, environment, path, proto, uid=None, gid=None, childFDs=None, tty=False):
-        self._reactor = reactor
-        self._core = reactor._core
-        process.BaseProcess.__init__(self, proto)
-        self.pipes = {}
-        self._tty = tty
-        if childFDs is None:
-            childFDs = {0: "w", 1: "r", 2: "r"}
-        if not proto:
-            assert "r" not in childFDs.values()
-            assert "w" not in childFDs.values()
-        kinds = {"w": 1, "r": 2}
-        descriptors = []
-        if not tty:
-            for child, target in childFDs.items():
-                if target in kinds:
-                    descriptors.append((child, kinds[target], -1))
-                else:
-                    assert type(target) is int, f"{target!r} should be an int"
-                    descriptors.append((child, 3, target))
-        if environment is None:
-            environment = os.environ
-        status, message = self._spawn(
-            os.fsencode(executable),
-            [os.fsencode(arg) for arg in args],
-            [os.fsencode(name) + b"=" + os.fsencode(value) for name, value in environment.items()],
-            None if path is None else os.fsencode(path),
-            -1 if uid is None else uid,
-            -1 if gid is None else gid,
-            1 | (8 if tty else 0),
-            descriptors,
-        )
-        if status < 0:
-            number = ERRNO.get(status, 0)
-            raise OSError(number, message) if number else OSError(message)
-        self.pid = status
-        for child in (0, 1, 2) if tty else [child for child, kind, _ in descriptors if kind != 3]:
-            pipe = _Pipe(self, child)
-            if self._lend(child, pipe):
-                self.pipes[child] = pipe
-        try:
-            if proto is not None:
-                proto.makeConnection(self)
-        except BaseException:
-            log.err()
-
-    def __repr__(self):
-        return f"<{self.__class__.__name__} pid={self.pid} status={self.status}>"
-
-    # What the library tells.
-
-    def _started(self):
-        """Told when it was made already."""
-
-    def _data(self, child, data):
-        if self.proto is not None:
-            self.proto.childDataReceived(child, data)
-
-    def _closed(self, child, code):
-        pipe = self.pipes.pop(child, None)
-        if pipe is not None:
-            producer = pipe.producer
-            pipe.connected = False
-            pipe.disconnected = True
-            if producer is not None:
-                pipe._unregister()
-                producer.stopProducing()
-        if self._tty:
-            self.pipes.clear()
-        elif self.proto is not None:
-            self.proto.childConnectionLost(child)
-
-    def _reason_of(self, how):
-        code, exit_code, number = how
-        if number:
-            self.status = number
-            return error.ProcessTerminated(None, number, number)
-        self.status = (exit_code & 0xFF) << 8 if exit_code >= 0 else -1
-        if exit_code > 0:
-            return error.ProcessTerminated(exit_code, None, self.status)
-        if code == -57:
-            return error.ProcessTerminated(None, None, None)
-        return error.ProcessDone(self.status)
-
-    def _exited(self, *how):
-        self.pid = None
-        self._reason = failure.Failure(self._reason_of(how))
-        exited = getattr(self.proto, "processExited", None)
-        if exited is not None:
-            exited(self._reason)
-
-    def _ended(self, *how):
-        self.lostProcess = True
-        if self.proto is not None:
-            proto, self.proto = self.proto, None
-            proto.processEnded(self._reason)
-
-    def _raised(self, exception, what):
-        log.err(failure.Failure(exception, type(exception), exception.__traceback__))
-
-    # IProcessTransport.
-
-    def signalProcess(self, signalID):
-        if signalID in ("HUP", "STOP", "INT", "KILL", "TERM"):
-            signalID = getattr(signal, f"SIG{signalID}")
-        if self.pid is None:
-            raise error.ProcessExitedAlready()
-        status = self._signal(signalID)
-        if status == -39:
-            raise PermissionError(ERRNO[-39], os.strerror(ERRNO[-39]))
-        if status < 0:
-            raise error.ProcessExitedAlready()
-
-    def writeToChild(self, childFD, data):
-        self.pipes[childFD].write(data)
-
-    def closeChildFD(self, descriptor):
-        if descriptor in self.pipes:
-            self._close(descriptor)
-
-    def closeStdin(self):
-        if not self._tty:
-            self.closeChildFD(0)
-
-    def closeStdout(self):
-        if not self._tty:
-            self.closeChildFD(1)
-
-    def closeStderr(self):
-        if not self._tty:
-            self.closeChildFD(2)
-
-    def loseConnection(self):
-        if self._tty:
-            self._close(0)
-            return
-        self.closeStdin()
-        self.closeStderr()
-        self.closeStdout()
-
-    def write(self, data):
-        if 0 in self.pipes:
-            self.pipes[0].write(data)
-
-    def writeSequence(self, seq):
-        if 0 in self.pipes:
-            self.pipes[0].writeSequence(seq)
-
-    def registerProducer(self, producer, streaming):
-        if 0 in self.pipes:
-            self.pipes[0].registerProducer(producer, streaming)
-        else:
-            producer.stopProducing()
-
-    def unregisterProducer(self):
-        if 0 in self.pipes:
-            self.pipes[0].unregisterProducer()
-
-    def pauseProducing(self):
-        for child, pipe in self.pipes.items():
-            if child != 0:
-                pipe.stopReading()
-
-    def resumeProducing(self):
-        for child, pipe in self.pipes.items():
-            if child != 0:
-                pipe.startReading()
-
-    def getHost(self):
-        raise NotImplementedError()
-
-    def getPeer(self):
-        raise NotImplementedError()
+    _kit = _Kit
+    _core_of = staticmethod(lambda reactor: reactor._core)
 
 
-classImplements(Process, interfaces.IProcessTransport)
-
-
-class TerminalProcess(Process):
+@implementer(interfaces.IProcessTransport)
+class TerminalProcess(_process.TerminalProcess):
     """A child process on a pseudo-terminal."""
 
-    def closeChildFD(self, descriptor):
-        raise NotImplementedError()
-
-    def writeToChild(self, childFD, data):
-        raise NotImplementedError()
+    _kit = _Kit
+    _core_of = staticmethod(lambda reactor: reactor._core)
 
 
 # ---- names
@@ -990,6 +791,99 @@ class _NameResolver:
         receiver.resolutionBegan(resolution)
         _lariat.LookUp(self._reactor._core, hostName, family, 0.0, done)
         return resolution
+
+
+# ---- threads
+
+
+class _Team:
+    """The library's pool, as Twisted's ThreadPool asks for one."""
+
+    def __init__(self, reactor, is_started):
+        self._reactor = weakref.ref(reactor)
+        self._core = reactor._core
+        self._is_started = is_started
+        self._changed = threading.Condition(threading.Lock())
+        self._held = collections.deque()
+        self._busy = 0
+        self._left = 0
+        self._is_over = False
+
+    def do(self, task):
+        """Has it done by one of the threads."""
+        with self._changed:
+            if self._is_over:
+                raise AlreadyQuit()
+            self._held.append(task)
+        if not self._is_started():
+            return
+        if threadable.isInIOThread() or threadable.ioThread is None:
+            self.grow()
+        else:
+            # The library is asked by the reactor's thread alone.
+            self._core.callFromThread(self.grow)
+
+    def grow(self, count=0):
+        """Hands on what was held."""
+        while True:
+            with self._changed:
+                if not self._held:
+                    return
+                task = self._held.popleft()
+                self._left += 1
+            try:
+                self._core.callInThread(self._run, task)
+            except BaseException:
+                with self._changed:
+                    self._left -= 1
+                raise
+
+    def shrink(self, count=1):
+        """The library's threads end by themselves when they are idle."""
+
+    def _run(self, task):
+        with self._changed:
+            self._busy += 1
+        try:
+            task()
+        except BaseException:
+            _log.failure("while working in a thread of the pool")
+        finally:
+            del task
+            with self._changed:
+                self._busy -= 1
+                self._left -= 1
+                self._changed.notify_all()
+
+    def statistics(self):
+        """How many threads work, and how much waits for one."""
+        with self._changed:
+            return Statistics(0, self._busy, self._left - self._busy + len(self._held))
+
+    def quit(self):
+        """Waits until all is done."""
+        self.grow()
+        with self._changed:
+            self._is_over = True
+            while self._left:
+                self._changed.wait()
+
+
+class _Pool(ThreadPool):
+    """Twisted's pool of threads, of which those are the library's."""
+
+    def __init__(self, reactor, maxthreads, name):
+        self._reactor = reactor
+        super().__init__(0, maxthreads, name)
+        del self._reactor
+
+    def _pool(self, limit, threadFactory):
+        own = weakref.ref(self)
+        return _Team(self._reactor, lambda: own() is not None and own().started)
+
+    def adjustPoolsize(self, minthreads=None, maxthreads=None):
+        super().adjustPoolsize(minthreads, maxthreads)
+        self._team._core.suggestThreadPoolSize(max(1, self.max))
 
 
 # ---- the reactor
@@ -1094,6 +988,11 @@ class LariatReactor(posixbase.PosixReactorBase, posixbase._PollLikeMixin):
         self.installNameResolver(_NameResolver(self))
         self.resolver = _Resolver(self)
         self.usingThreads = True
+
+    def _initThreadPool(self):
+        self.threadpool = _Pool(self, 10, "twisted.internet.reactor")
+        self._threadpoolStartupID = self.callWhenRunning(self.threadpool.start)
+        self.threadpoolShutdownID = self.addSystemEventTrigger("during", "shutdown", self._stopThreadPool)
 
     # Signals: Python's own handlers, which the library wakes the loop for.
 
@@ -1301,6 +1200,9 @@ class _Signals:
             watch.stop()
         self._watches.clear()
         self._base.uninstall()
+
+
+atexit.register(_lariat._end_threads)
 
 
 def install():
