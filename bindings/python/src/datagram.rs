@@ -249,7 +249,8 @@ impl DatagramPort {
     }
 
     /// Closes it, and is told nothing more.
-    fn _leave(&self) {
+    #[pyo3(signature = (_orderly = true))]
+    fn _leave(&self, _orderly: bool) {
         let handle = self.handle.replace(ptr::null_mut());
         self.hold.let_go();
         if !handle.is_null() {

@@ -140,7 +140,8 @@ impl Listener {
     }
 
     /// Takes no more, and is told nothing more.
-    fn _leave(&self) {
+    #[pyo3(signature = (_orderly = true))]
+    fn _leave(&self, _orderly: bool) {
         let handle = self.handle.replace(ptr::null_mut());
         if !handle.is_null() {
             lariat_deferred_release(lariat_listener_stop(handle));

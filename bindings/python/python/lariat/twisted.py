@@ -35,6 +35,7 @@ from lariat._transport import (
     View,
     endpoint_address,
     os_error,
+    view,
 )
 
 __all__ = ["LariatReactor", "install"]
@@ -391,6 +392,8 @@ class _Listening(_lariat.Listener):
             self._adopt(self.socket.fileno(), self.addressFamily == socket.AF_UNIX)
             self._turn_away()
             self._is_open = True
+            self.socket = view(self, self.socket.detach())
+            self.fileno = self.socket.fileno
         self.reading = True
 
     def stopReading(self):
@@ -599,6 +602,8 @@ class _Datagrams(_lariat.DatagramPort):
             self._set_log_context(_log_context(self.logstr))
             self._adopt(self.socket.fileno(), self.maxPacketSize)
             self._is_open = True
+            self.socket = view(self, self.socket.detach())
+            self.fileno = self.socket.fileno
         self.reading = True
 
     def stopReading(self):
