@@ -118,6 +118,11 @@ pub fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
 }
 
+/// Whether a path leads through a directory.
+pub fn is_below(path: &[u8], directory: &[u8]) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.starts_with(b"/"))
+}
+
 /// The paths below a directory that are known.
 pub fn below(known: &Known, directory: &[u8]) -> Vec<Vec<u8>> {
     let first = [directory, b"/"].concat();

@@ -8,7 +8,7 @@ use super::value::Value;
 use crate::deferred::DeferredItem;
 use crate::handles::{self, Body, FreeFn, Item, Kind, Owned, Word};
 use crate::platform;
-use crate::reactor::{Reactor, ReactorItem, scopes};
+use crate::reactor::{Reactor, ReactorItem, Served, scopes};
 use crate::status::{self, Result, Status};
 use std::cell::RefCell;
 use std::ffi::CString;
@@ -28,7 +28,7 @@ pub struct Directory {
     line: Line,
     /// None once it is being closed.
     open: RefCell<Option<Arc<OpenDirectory>>>,
-    path: RefCell<CString>,
+    path: RefCell<Option<CString>>,
 }
 
 impl Body for Directory {
@@ -41,13 +41,19 @@ impl Body for Directory {
     }
 }
 
+impl Served for Directory {
+    fn close(directory: Item<Self>) {
+        directory.open.take();
+    }
+}
+
 impl InLine for Directory {
     fn line(&self) -> &Line {
         &self.line
     }
 
     fn describe(&self) -> String {
-        self.path.borrow().to_string_lossy().into_owned()
+        self.path.borrow().as_ref().map_or_else(String::new, |path| path.to_string_lossy().into_owned())
     }
 
     fn over(directory: Item<Self>) {
@@ -130,7 +136,7 @@ impl DirectoryEntries {
 impl Directory {
     /// Its path as it was opened, in memory that lives as long as the handle.
     pub fn path(&self) -> Word {
-        Word::new(self.path.borrow().as_ptr())
+        self.path.borrow().as_ref().map_or(Word::NULL, |path| Word::new(path.as_ptr()))
     }
 }
 
@@ -149,12 +155,13 @@ pub fn open(reactor: ReactorItem, path: PathBuf) -> Result<DeferredItem> {
 
 /// The handle of an open directory.
 pub(super) fn make(reactor: ReactorItem, open: OpenDirectory, scope: u32) -> Result<Item<Directory>> {
+    reactor.above.by_kind.serve::<Directory>();
     let directory = reactor.pools.alloc::<Directory>()?;
     if scope != 0 {
         scopes::join(reactor, scope, directory.word()).inspect_err(|_| reactor.pools.free(directory))?;
     }
     directory.line.open(scope);
-    directory.path.replace(status::text_for_c(open.path.to_string_lossy().into_owned()));
+    directory.path.replace(Some(status::text_for_c(open.path.to_string_lossy().into_owned())));
     directory.open.replace(Some(Arc::new(open)));
     Ok(directory)
 }

@@ -9,7 +9,7 @@ use super::{PART, read_bytes, write_bytes};
 use crate::deferred::DeferredItem;
 use crate::handles::{Body, Item, Kind, Word};
 use crate::platform;
-use crate::reactor::{Reactor, ReactorItem, scopes};
+use crate::reactor::{Reactor, ReactorItem, Served, scopes};
 use crate::status::{self, Result, Status};
 use crate::threads::job::Job;
 use std::cell::RefCell;
@@ -60,7 +60,7 @@ pub struct File {
     line: Line,
     /// None once it is being closed.
     open: RefCell<Option<Arc<OpenFile>>>,
-    path: RefCell<CString>,
+    path: RefCell<Option<CString>>,
 }
 
 impl Body for File {
@@ -73,13 +73,19 @@ impl Body for File {
     }
 }
 
+impl Served for File {
+    fn close(file: Item<Self>) {
+        file.open.take();
+    }
+}
+
 impl InLine for File {
     fn line(&self) -> &Line {
         &self.line
     }
 
     fn describe(&self) -> String {
-        self.path.borrow().to_string_lossy().into_owned()
+        self.path.borrow().as_ref().map_or_else(String::new, |path| path.to_string_lossy().into_owned())
     }
 
     fn over(file: Item<Self>) {
@@ -137,13 +143,14 @@ pub fn open_temporary(reactor: ReactorItem, wanted: Wanted, unnamed: bool) -> Re
 
 /// The handle of an open file.
 pub(super) fn make(reactor: ReactorItem, mut open: OpenFile, scope: u32) -> Result<Item<File>> {
+    reactor.above.by_kind.serve::<File>();
     let file = reactor.pools.alloc::<File>()?;
     if scope != 0 {
         scopes::join(reactor, scope, file.word()).inspect_err(|_| reactor.pools.free(file))?;
     }
     open.remove = false;
     file.line.open(scope);
-    file.path.replace(status::text_for_c(open.path.to_string_lossy().into_owned()));
+    file.path.replace(Some(status::text_for_c(open.path.to_string_lossy().into_owned())));
     file.open.replace(Some(Arc::new(open)));
     Ok(file)
 }
@@ -177,7 +184,7 @@ impl OpenFile {
 impl File {
     /// Its path as it was opened, in memory that lives as long as the handle.
     pub fn path(&self) -> Word {
-        Word::new(self.path.borrow().as_ptr())
+        self.path.borrow().as_ref().map_or(Word::NULL, |path| Word::new(path.as_ptr()))
     }
 }
 

@@ -311,8 +311,10 @@ impl Tree {
         let Some(at) = self.next.iter().rposition(is_other_half) else {
             return self.appeared(watching, path, notice.is_directory);
         };
-        if at + 1 != self.next.len() {
-            // What happened in between may have to do with either path.
+        let is_inside = matches!(&self.next[at], Next::Left { from, .. } if compare::is_below(from, path));
+        if at + 1 != self.next.len() || is_inside {
+            // What happened in between may have to do with either path. What had its name somewhere inside of what is in
+            // its way cannot have come from there: the way is another one by now.
             self.give_up_halves(watching);
             return self.appeared(watching, path, notice.is_directory);
         }

@@ -8,7 +8,7 @@ use crate::driver::{Readiness, Ready};
 use crate::handles::{self, Body, FreeFn, Item, Kind, Owned, Word};
 use crate::platform::{self, ChangeNotifier, Happening, Notice};
 use crate::reactor::timers::{self, DelayedCall, SECOND};
-use crate::reactor::{Reactor, ReactorItem, events, hooks, scopes};
+use crate::reactor::{Reactor, ReactorItem, Served, events, hooks, scopes};
 use crate::status::{Result, Status};
 use crate::threads::pool;
 use std::cell::{Cell, RefCell};
@@ -49,12 +49,24 @@ impl Body for FileWatches {
 
     fn end(watches: Item<Self>) {
         let reactor = watches.root();
-        close(reactor);
+        Self::close(watches);
         watches.users.take();
         watches.held.set(0);
         watches.is_unread.set(false);
         reactor.file_watches.set(0);
         reactor.pools.free(watches);
+    }
+}
+
+impl Served for FileWatches {
+    fn ready(reactor: ReactorItem, made: Item<Self>, ready: Ready) {
+        received(reactor, made, ready);
+    }
+
+    fn close(made: Item<Self>) {
+        if let Some(notifier) = made.notifier.take() {
+            let _ = made.root().driver().unwatch(notifier.descriptor());
+        }
     }
 }
 
@@ -110,6 +122,13 @@ impl Body for FileWatch {
 
     fn end(watch: Item<Self>) {
         let _ = stop(watch);
+    }
+}
+
+impl Served for FileWatch {
+    fn ready(reactor: ReactorItem, watch: Item<Self>, _: Ready) {
+        let_go_on(reactor, watch);
+        tell(reactor, watch.word());
     }
 }
 
@@ -206,7 +225,7 @@ pub fn watch(reactor: ReactorItem, path: PathBuf, how: How, action: Action, data
     let (word, free) = data.into_parts();
     watch.data.set(word);
     watch.free.set(free);
-    reactor.above.by_kind.of(Kind::FileWatch).ready.set(Some(resumed));
+    reactor.above.by_kind.serve::<FileWatch>();
     watch.is_polling.set(by_system.is_err());
     if let Err(why) = by_system {
         if let Some(why) = why {
@@ -256,16 +275,8 @@ fn open(reactor: ReactorItem) -> io::Result<()> {
     }
     *made.notifier.borrow_mut() = Some(notifier);
     reactor.file_watches.set(made.index());
-    reactor.above.by_kind.of(Kind::FileWatches).ready.set(Some(received));
-    reactor.above.by_kind.of(Kind::FileWatches).close.set(Some(close));
+    reactor.above.by_kind.serve::<FileWatches>();
     Ok(())
-}
-
-fn close(reactor: ReactorItem) {
-    let made = Item::<FileWatches>::peek(reactor.file_watches.get()).filter(|_| reactor.file_watches.get() != 0);
-    if let Some(notifier) = made.and_then(|made| made.notifier.take()) {
-        let _ = reactor.driver().unwatch(notifier.descriptor());
-    }
 }
 
 #[cold]
@@ -278,8 +289,7 @@ fn warn(reactor: ReactorItem, watch: Item<FileWatch>, why: &io::Error) {
 }
 
 /// The system tells of changes.
-fn received(reactor: ReactorItem, ready: Ready) {
-    let Ok(made) = handles::get::<FileWatches>(ready.key) else { return };
+fn received(reactor: ReactorItem, made: Item<FileWatches>, ready: Ready) {
     if made.held.get() != 0 {
         made.is_unread.set(true);
         return;
@@ -428,13 +438,6 @@ fn let_go_on(reactor: ReactorItem, watch: Item<FileWatch>) {
 }
 
 /// There is room for the events of a watch, or its turn has come again.
-fn resumed(reactor: ReactorItem, ready: Ready) {
-    if let Ok(watch) = handles::get::<FileWatch>(ready.key) {
-        let_go_on(reactor, watch);
-        tell(reactor, ready.key);
-    }
-}
-
 /// One timer serves: a watch either looks, or is told of moves.
 fn set_timer(reactor: ReactorItem, watch: Item<FileWatch>, after: u64) {
     if !watch.timer.get().is_null() {

@@ -10,7 +10,7 @@ use crate::driver::{Address, Driver, Family, Readiness, Ready};
 use crate::handles::{self, Body, Item, Kind, Owned, Word};
 use crate::platform::Socket;
 use crate::reactor::timers::{self, DelayedCall};
-use crate::reactor::{Reactor, ReactorItem, hooks, scopes};
+use crate::reactor::{Reactor, ReactorItem, Served, hooks, scopes};
 use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -111,6 +111,20 @@ impl Body for DatagramPort {
             end_with(port, error::failure(port.root(), Status::ERR_CLOSED, why, None));
         }
         finish(port);
+    }
+}
+
+impl Served for DatagramPort {
+    fn ready(reactor: ReactorItem, port: Item<Self>, ready: Ready) {
+        self::ready(reactor, port, ready);
+    }
+
+    fn finish(port: Item<Self>) {
+        self::finish(port);
+    }
+
+    fn close(port: Item<Self>) {
+        self::close(port);
     }
 }
 

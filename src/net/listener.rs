@@ -12,7 +12,7 @@ use crate::driver::{Address, Driver, Readiness, Ready};
 use crate::handles::{self, Body, BuildFn, Item, Kind, Owned, Word};
 use crate::platform::{self, Socket, SystemError};
 use crate::reactor::timers::{self, DelayedCall};
-use crate::reactor::{Reactor, ReactorItem, hooks, scopes};
+use crate::reactor::{Reactor, ReactorItem, Served, hooks, scopes};
 use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -96,6 +96,20 @@ impl Body for Listener {
     fn end(listener: Item<Self>) {
         close(listener);
         finish(listener);
+    }
+}
+
+impl Served for Listener {
+    fn ready(reactor: ReactorItem, listener: Item<Self>, ready: Ready) {
+        self::ready(reactor, listener, ready);
+    }
+
+    fn finish(listener: Item<Self>) {
+        self::finish(listener);
+    }
+
+    fn close(listener: Item<Self>) {
+        self::close(listener);
     }
 }
 

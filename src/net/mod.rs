@@ -3,8 +3,8 @@
 //!
 //! `transport` is a connection and its state; `reading`, `writing` and `ending` are what happens to it. `listener` makes
 //! transports of what connects here, `attempt` and `connect` of what is connected to. `datagram` is a port for datagrams.
-//! `plain` makes
-//! transports of what is no socket. An `endpoint` says where, and `resolver` looks its name up: by `host_resolver`, or by `names` on `look_up_threads`.
+//! `plain` makes transports of what is no socket. An `endpoint` says where, and `resolver` looks its name up: by
+//! `host_resolver`, or by `names` on `look_up_threads`.
 //! `reconnecting` and `connection_pool` connect again and again, by `dial`; `group` has several reactors listen, by `share`.
 
 pub mod addresses;
@@ -44,7 +44,7 @@ pub mod transport;
 pub mod unix_path;
 pub mod writing;
 
-use crate::driver::{Driver, Ready};
+use crate::driver::Driver;
 use crate::handles::{self, Body, Item, Kind, Word};
 use crate::platform::Socket;
 use crate::reactor::{Reactor, ReactorItem};
@@ -103,10 +103,10 @@ pub fn open(reactor: ReactorItem) -> Result<Item<Network>> {
     if reactor.network.get() == 0 {
         let network = reactor.pools.alloc::<Network>()?;
         reactor.network.set(network.index());
-        reactor.above.ready.set(Some(ready));
         reactor.above.flush.set(Some(flush));
-        reactor.above.finish.set(Some(finish));
-        reactor.above.close_sockets.set(Some(close_sockets));
+        reactor.above.by_kind.serve::<Transport>();
+        reactor.above.by_kind.serve::<Listener>();
+        reactor.above.by_kind.serve::<DatagramPort>();
     }
     Ok(of(reactor))
 }
@@ -138,32 +138,6 @@ impl Network {
     }
 }
 
-fn ready(reactor: ReactorItem, ready: Ready) {
-    // One that ended earlier in the same batch is stale, or marked.
-    if handles::is_of_kind(ready.key, Kind::Transport) {
-        if let Ok(transport) = handles::get::<Transport>(ready.key) {
-            transport::ready(reactor, transport, ready);
-        }
-    } else if handles::is_of_kind(ready.key, Kind::DatagramPort) {
-        if let Ok(port) = handles::get::<DatagramPort>(ready.key) {
-            datagram::ready(reactor, port, ready);
-        }
-    } else if let Ok(listener) = handles::get::<Listener>(ready.key) {
-        listener::ready(reactor, listener, ready);
-    } else if let Some(processes) = reactor.above.processes.get() {
-        (processes.ready)(reactor, ready);
-    }
-}
-
-fn close_sockets(reactor: ReactorItem) {
-    reactor.pools.all::<Transport>().into_iter().for_each(ending::close);
-    reactor.pools.all::<Listener>().into_iter().for_each(listener::close);
-    reactor.pools.all::<DatagramPort>().into_iter().for_each(datagram::close);
-    if let Some(processes) = reactor.above.processes.get() {
-        (processes.close)(reactor);
-    }
-}
-
 fn flush(_: ReactorItem, thing: Word) {
     if handles::is_of_kind(thing, Kind::Transport) {
         if let Ok(transport) = handles::get::<Transport>(thing) {
@@ -171,22 +145,6 @@ fn flush(_: ReactorItem, thing: Word) {
         }
     } else if let Ok(port) = handles::get::<DatagramPort>(thing) {
         datagram::flush(port);
-    }
-}
-
-fn finish(reactor: ReactorItem, thing: Word) {
-    if handles::is_of_kind(thing, Kind::Transport) {
-        if let Ok(transport) = handles::get::<Transport>(thing) {
-            ending::finish(transport);
-        }
-    } else if handles::is_of_kind(thing, Kind::DatagramPort) {
-        if let Ok(port) = handles::get::<DatagramPort>(thing) {
-            datagram::finish(port);
-        }
-    } else if let Ok(listener) = handles::get::<Listener>(thing) {
-        listener::finish(listener);
-    } else if let Some(processes) = reactor.above.processes.get() {
-        (processes.finish)(reactor, thing);
     }
 }
 

@@ -10,7 +10,7 @@ use super::{plain, reading, writing};
 use crate::driver::{Address, Driver, Ready};
 use crate::handles::{Body, Item, Kind, Owned, Word};
 use crate::platform::Socket;
-use crate::reactor::{Reactor, ReactorItem, scopes};
+use crate::reactor::{Reactor, ReactorItem, Served, scopes};
 use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -126,6 +126,20 @@ impl Body for Transport {
 
     fn end(transport: Item<Self>) {
         ending::end(transport);
+    }
+}
+
+impl Served for Transport {
+    fn ready(reactor: ReactorItem, transport: Item<Self>, ready: Ready) {
+        self::ready(reactor, transport, ready);
+    }
+
+    fn finish(transport: Item<Self>) {
+        ending::finish(transport);
+    }
+
+    fn close(transport: Item<Self>) {
+        ending::close(transport);
     }
 }
 

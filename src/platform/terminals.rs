@@ -367,8 +367,7 @@ pub fn set_serial(port: Socket, wanted: Serial) -> io::Result<()> {
     }
     let named = SPEEDS.iter().find(|(speed, _)| *speed == wanted.speed);
     if let Some((_, name)) = named {
-        // SAFETY: the settings are there to be changed; the speed is one of those that have names.
-        checked(unsafe { libc::cfsetispeed(its, *name) | libc::cfsetospeed(its, *name) } as isize)?;
+        set_named_speed(its, *name);
     }
     let wanted_settings = settings;
     settings.apply(port)?;
@@ -398,12 +397,33 @@ fn check_taken(port: Socket, wanted: Serial, settings: &Settings, by_name: bool)
     if differs(libc::CRTSCTS) {
         return unsupported("flow control by its lines");
     }
-    // SAFETY: both are settings that were filled in.
-    let speeds = unsafe { (libc::cfgetospeed(&taken), libc::cfgetospeed(&settings.0)) };
-    if by_name && speeds.0 != speeds.1 {
+    if by_name && named_speed(&taken) != named_speed(&settings.0) {
         return unsupported(format_args!("a speed of {}", wanted.speed));
     }
     Ok(())
+}
+
+/// By hand: what libc names for it is of one version of the C library, and not in the static one.
+fn set_named_speed(settings: &mut libc::termios, name: libc::speed_t) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        settings.c_cflag = settings.c_cflag & !libc::CBAUD | name;
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        (settings.c_ispeed, settings.c_ospeed) = (name, name);
+    }
+}
+
+fn named_speed(settings: &libc::termios) -> libc::speed_t {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        settings.c_cflag & libc::CBAUD
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        settings.c_ospeed
+    }
 }
 
 /// A speed that has no name.

@@ -14,9 +14,9 @@ pub mod start;
 
 use crate::deferred::failure;
 use crate::driver::Ready;
-use crate::handles::{self, Body, Item, Kind, Word};
+use crate::handles::{Body, Item, Kind, Word};
 use crate::platform::{Child, Exit};
-use crate::reactor::{Processes, Reactor, ReactorItem};
+use crate::reactor::{Reactor, ReactorItem, Served};
 use crate::status::{Result, Status};
 use pipes::Pipe;
 use std::cell::{Cell, RefCell};
@@ -93,28 +93,21 @@ impl Body for Process {
     }
 }
 
-/// What the reactor asks of this layer.
-pub(crate) const HOOKS: Processes = Processes { ready, finish, close };
-
-fn ready(_: ReactorItem, ready: Ready) {
-    let Ok(process) = handles::get::<Process>(ready.key) else { return };
-    if !process.has(flag::ORPHAN) {
-        process.tell_made();
+impl Served for Process {
+    fn ready(_: ReactorItem, process: Item<Self>, ready: Ready) {
+        if !process.has(flag::ORPHAN) {
+            process.tell_made();
+        }
+        if ready.readiness.readable {
+            ending::reap(process);
+        }
     }
-    if ready.readiness.readable {
-        ending::reap(process);
-    }
-}
 
-fn finish(_: ReactorItem, word: Word) {
-    if let Ok(process) = handles::get::<Process>(word) {
+    fn finish(process: Item<Self>) {
         ending::finish(process);
     }
-}
 
-/// The reactor has panicked: nothing is told any more.
-fn close(reactor: ReactorItem) {
-    for process in reactor.pools.all::<Process>() {
+    fn close(process: Item<Self>) {
         if let Some(child) = process.child.take().filter(|_| !process.has(flag::EXITED)) {
             orphans::add(child);
         }

@@ -4,7 +4,7 @@ use crate::deferred::{Deferred, DeferredItem, chain};
 use crate::driver::{Readiness, Ready};
 use crate::handles::{self, Body, FreeFn, Item, Kind, Owned, SignalFn, Word};
 use crate::platform::{self, SignalReceiver, SystemError};
-use crate::reactor::{Reactor, ReactorItem, events, run, scopes};
+use crate::reactor::{Reactor, ReactorItem, Served, events, run, scopes};
 use crate::status::{Result, Status};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -25,10 +25,23 @@ impl Body for Signals {
 
     fn end(signals: Item<Self>) {
         let reactor = signals.root();
-        close(reactor);
+        Self::close(signals);
         signals.watches.take();
         reactor.signals.set(0);
         reactor.pools.free(signals);
+    }
+}
+
+impl Served for Signals {
+    fn ready(reactor: ReactorItem, signals: Item<Self>, _: Ready) {
+        received(reactor, signals);
+    }
+
+    /// The handlers that were there before are put back.
+    fn close(signals: Item<Self>) {
+        if let Some(receiver) = signals.receiver.take() {
+            let _ = signals.root().driver().unwatch(receiver.descriptor());
+        }
     }
 }
 
@@ -67,6 +80,12 @@ impl Body for SignalWatch {
 
     fn end(watch: Item<Self>) {
         let _ = stop(watch);
+    }
+}
+
+impl Served for SignalWatch {
+    fn ready(reactor: ReactorItem, watch: Item<Self>, _: Ready) {
+        tell(reactor, watch.word());
     }
 }
 
@@ -140,21 +159,10 @@ fn open(reactor: ReactorItem) -> Result<Item<Signals>> {
         watched.inspect_err(|_| reactor.pools.free(signals))?;
         *signals.receiver.borrow_mut() = Some(receiver);
         reactor.signals.set(signals.index());
-        let by_kind = &reactor.above.by_kind;
-        by_kind.of(Kind::Signals).ready.set(Some(received));
-        by_kind.of(Kind::Signals).close.set(Some(close));
-        by_kind.of(Kind::SignalWatch).ready.set(Some(resumed));
+        reactor.above.by_kind.serve::<Signals>();
+        reactor.above.by_kind.serve::<SignalWatch>();
     }
     Ok(Item::<Signals>::at(reactor.signals.get()))
-}
-
-/// The handlers that were there before are put back.
-fn close(reactor: ReactorItem) {
-    if let Some(signals) = Item::<Signals>::peek(reactor.signals.get()).filter(|_| reactor.signals.get() != 0) {
-        if let Some(receiver) = signals.receiver.take() {
-            let _ = reactor.driver().unwatch(receiver.descriptor());
-        }
-    }
 }
 
 fn want(signals: Item<Signals>, number: i32) -> Result {
@@ -164,8 +172,7 @@ fn want(signals: Item<Signals>, number: i32) -> Result {
 }
 
 /// Signals have come.
-fn received(reactor: ReactorItem, ready: Ready) {
-    let Ok(signals) = handles::get::<Signals>(ready.key) else { return };
+fn received(reactor: ReactorItem, signals: Item<Signals>) {
     let watches = signals.watches.borrow();
     let of = |watch: &Word| handles::get::<SignalWatch>(*watch).ok().filter(|watch| !watch.is_stopped());
     let mut told = Vec::new();
@@ -180,11 +187,6 @@ fn received(reactor: ReactorItem, ready: Ready) {
     }
     drop(watches);
     told.into_iter().for_each(|watch| tell(reactor, watch));
-}
-
-/// There is room for the event of a watch.
-fn resumed(reactor: ReactorItem, ready: Ready) {
-    tell(reactor, ready.key);
 }
 
 fn tell(reactor: ReactorItem, watch: Word) {

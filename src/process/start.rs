@@ -1,6 +1,6 @@
 //! Starting a process: its descriptors, its terminal, its program.
 
-use super::{HOOKS, Process, Protocol, ending, flag, free, keep_words, orphans, pipes};
+use super::{Process, Protocol, ending, flag, free, keep_words, orphans, pipes};
 use crate::driver::{Readiness, Ready};
 use crate::handles::{Item, Word};
 use crate::net::out::OwnDescriptor;
@@ -53,7 +53,7 @@ pub struct How {
 pub fn start(reactor: ReactorItem, how: How, protocol: Rc<dyn Protocol>) -> Result<Item<Process>> {
     reactor.check_system("child processes")?;
     net::open(reactor)?;
-    reactor.above.processes.set(Some(HOOKS));
+    reactor.above.by_kind.serve::<Process>();
     orphans::sweep();
     // What the system is told is made of many small things.
     crate::handles::check_memory(64 * 1024)?;

@@ -123,11 +123,7 @@ fn wipe(reactor: &Reactor) {
     reactor.above.cancel_jobs.set(None);
     reactor.above.end_jobs.set(None);
     reactor.above.jobs.set(None);
-    reactor.above.ready.set(None);
     reactor.above.flush.set(None);
-    reactor.above.finish.set(None);
-    reactor.above.processes.set(None);
-    reactor.above.close_sockets.set(None);
     reactor.above.stopped.set(None);
     reactor.above.on_panic.set(None);
     reactor.above.by_kind.clear();

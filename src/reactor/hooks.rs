@@ -87,9 +87,6 @@ pub fn panicked(reactor: ReactorItem, text: &str) {
         if let Some(on_panic) = reactor.above.on_panic.get() {
             on_panic(reactor);
         }
-        if let Some(close_sockets) = reactor.above.close_sockets.get() {
-            close_sockets(reactor);
-        }
         reactor.above.by_kind.close_all(reactor);
         if let Ok(mut driver) = reactor.driver.try_borrow_mut() {
             driver.take();

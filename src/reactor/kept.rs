@@ -99,7 +99,9 @@ pub(super) fn flush(reactor: ReactorItem) {
 /// Delivers one end; false: there was none.
 pub(super) fn finish_one(reactor: ReactorItem) -> bool {
     let ended = reactor.kept.ended.borrow_mut().pop_front();
-    let (Some(ended), Some(finish)) = (ended, reactor.above.finish.get()) else { return false };
-    finish(reactor, ended);
+    let Some(ended) = ended else { return false };
+    if let Some(of_kind) = reactor.above.by_kind.of(ended) {
+        (of_kind.finish)(ended);
+    }
     true
 }

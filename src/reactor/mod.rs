@@ -76,45 +76,61 @@ impl Default for Limits {
     }
 }
 
-/// What a layer above does for one of its kinds of things that the driver watches.
-#[derive(Default)]
-pub struct OfKind {
-    /// Tells one that it is ready, or that there is room for its events again.
-    pub ready: Cell<Option<fn(ReactorItem, Ready)>>,
-    /// Closes what all of them have of the system: the reactor has panicked.
-    pub close: Cell<Option<fn(ReactorItem)>>,
+/// A kind of thing that a layer above has in the reactor, and what the loop tells such a thing.
+pub trait Served: Body<Root = Reactor> {
+    /// It is ready, or there is room for its events again.
+    fn ready(_: ReactorItem, _: Item<Self>, _: Ready) {}
+    /// Delivers its end.
+    fn finish(_: Item<Self>) {}
+    /// Closes what it has of the system: the reactor has panicked, and nothing of it will be told any more.
+    fn close(_: Item<Self>) {}
 }
 
-/// The same for every kind; most have nothing.
-pub struct ByKind([OfKind; KINDS]);
+#[derive(Clone, Copy)]
+struct OfKind {
+    ready: fn(ReactorItem, Ready),
+    finish: fn(Word),
+    close: fn(ReactorItem),
+}
+
+/// What the kinds do that are in use.
+pub struct ByKind([Cell<Option<OfKind>>; KINDS]);
 
 impl Default for ByKind {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| OfKind::default()))
+        Self(std::array::from_fn(|_| Cell::new(None)))
     }
 }
 
 impl ByKind {
-    /// What is done for this kind.
-    pub fn of(&self, kind: Kind) -> &OfKind {
-        &self.0[kind as usize]
+    /// From now on, things of this kind are told. One that ended meanwhile is stale.
+    pub fn serve<T: Served>(&self) {
+        self.0[T::KIND as usize].set(Some(OfKind {
+            ready: |reactor, ready| {
+                if let Ok(thing) = handles::get::<T>(ready.key) {
+                    T::ready(reactor, thing, ready);
+                }
+            },
+            finish: |thing| {
+                if let Ok(thing) = handles::get::<T>(thing) {
+                    T::finish(thing);
+                }
+            },
+            close: |reactor| reactor.pools.all::<T>().into_iter().for_each(T::close),
+        }));
     }
 
-    /// Who tells the thing with this handle that it is ready.
     #[inline]
-    fn ready_of(&self, thing: Word) -> Option<fn(ReactorItem, Ready)> {
-        self.0.get(handles::kind_number(thing)).and_then(|of| of.ready.get())
+    fn of(&self, thing: Word) -> Option<OfKind> {
+        self.0.get(handles::kind_number(thing)).and_then(Cell::get)
     }
 
     fn close_all(&self, reactor: ReactorItem) {
-        self.0.iter().filter_map(|of| of.close.get()).for_each(|close| close(reactor));
+        self.0.iter().filter_map(Cell::get).for_each(|of| (of.close)(reactor));
     }
 
     fn clear(&self) {
-        for of in &self.0 {
-            of.ready.set(None);
-            of.close.set(None);
-        }
+        self.0.iter().for_each(|of| of.set(None));
     }
 }
 
@@ -131,31 +147,12 @@ pub struct Above {
     pub on_panic: Cell<Option<fn(ReactorItem)>>,
     /// Pool jobs waiting or running, and pool threads.
     pub jobs: Cell<Option<fn(ReactorItem) -> (usize, usize)>>,
-    /// Tells what is no watcher that it is ready.
-    pub ready: Cell<Option<fn(ReactorItem, Ready)>>,
     /// Sends what was written to the thing with this handle.
     pub flush: Cell<Option<fn(ReactorItem, Word)>>,
-    /// Closes all sockets: the reactor has panicked, and nothing of it will be told any more.
-    pub close_sockets: Cell<Option<fn(ReactorItem)>>,
     /// The reactor was stopped, or crashed.
     pub stopped: Cell<Option<fn(ReactorItem)>>,
-    /// The same three for child processes.
-    pub processes: Cell<Option<Processes>>,
-    /// Delivers the end of the thing with this handle.
-    pub finish: Cell<Option<fn(ReactorItem, Word)>>,
-    /// What is neither a watcher nor a socket.
+    /// What is done for each kind of thing but watchers.
     pub by_kind: ByKind,
-}
-
-/// What the layer of child processes does for the reactor, beside what the network does.
-#[derive(Clone, Copy)]
-pub struct Processes {
-    /// Tells a process that something came of it.
-    pub ready: fn(ReactorItem, Ready),
-    /// Delivers the end of the process with this handle.
-    pub finish: fn(ReactorItem, Word),
-    /// Lets go of all processes: the reactor has panicked.
-    pub close: fn(ReactorItem),
 }
 
 /// See the module.

@@ -245,10 +245,8 @@ fn run_ready(reactor: ReactorItem) -> bool {
     reactor.turn.next_ready.set(next + 1);
     if handles::is_of_kind(ready.key, Kind::Watcher) {
         watch::dispatch(reactor, ready);
-    } else if let Some(of_kind) = reactor.above.by_kind.ready_of(ready.key) {
-        of_kind(reactor, ready);
-    } else if let Some(above) = reactor.above.ready.get() {
-        above(reactor, ready);
+    } else if let Some(of_kind) = reactor.above.by_kind.of(ready.key) {
+        (of_kind.ready)(reactor, ready);
     }
     true
 }

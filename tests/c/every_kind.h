@@ -189,14 +189,6 @@ static inline int output_seen(output *one) {
     return seen;
 }
 
-static int in_a_child;
-
-#ifdef __SANITIZE_ADDRESS__
-/* What the child inherited, it does not free: LeakSanitizer asks this before it looks. */
-int __lsan_is_turned_off(void);
-int __lsan_is_turned_off(void) { return in_a_child; }
-#endif
-
 /* Valgrind looks for leaks whenever a process ends, but lets go of one that becomes another program. */
 __attribute__((noreturn)) static inline void leave_child(void) {
     if (is_under("valgrind")) execlp("true", "true", (char *)NULL);
@@ -210,7 +202,7 @@ static inline int run_in_child(void (*run)(void *), void *argument) {
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        in_a_child = 1;
+        *in_a_child() = 1;
         alarm(60);
         run(argument);
         leave_child();

@@ -51,6 +51,14 @@ static void host_handler(int number) {
     errno = EDOM;
 }
 
+/* One for all threads at once. */
+static atomic_int host_handled_anywhere;
+
+static void host_handler_of_threads(int number) {
+    (void)number;
+    atomic_fetch_add(&host_handled_anywhere, 1);
+}
+
 static void host_action(int number, siginfo_t *information, void *context) {
     CHECK(context != NULL);
     host_handler(number);
@@ -337,7 +345,7 @@ static void *run_a_listener(void *argument) {
 /* Each reactor is told every one; a thread that comes and goes meanwhile changes nothing. */
 TEST(f33_two_reactors_on_two_threads) {
     listener_thread here[2] = {{0}, {0}};
-    set_handler(SIGUSR1, host_handler, SA_RESTART);
+    set_handler(SIGUSR1, host_handler_of_threads, SA_RESTART);
     pthread_t threads[2];
     for (int i = 0; i < 2; i++) threads[i] = thread_start(run_a_listener, &here[i]);
     for (int i = 0; i < 2; i++)
@@ -347,10 +355,10 @@ TEST(f33_two_reactors_on_two_threads) {
         for (int i = 0; i < 2; i++)
             while (atomic_load(&here[i].told) != sent) sched_yield();
     }
-    CHECK_INT(host_handled, 200);
+    CHECK_INT(atomic_load(&host_handled_anywhere), 200);
     CHECK_INT(raise(SIGUSR2), 0); /* stops both */
     for (int i = 0; i < 2; i++) thread_join(threads[i]);
-    CHECK(action_of(SIGUSR1).sa_handler == host_handler);
+    CHECK(action_of(SIGUSR1).sa_handler == host_handler_of_threads);
     CHECK(action_of(SIGUSR2).sa_handler == SIG_DFL);
 }
 
@@ -381,14 +389,14 @@ static void *watch_all_the_time(void *argument) {
 /* Reactors are made and freed on two threads while signals come on any: no handler writes to what is closed. */
 TEST(f33_watches_come_and_go_on_threads_while_signals_come) {
     churn one = {0};
-    set_handler(SIGUSR1, host_handler, SA_RESTART);
+    set_handler(SIGUSR1, host_handler_of_threads, SA_RESTART);
     pthread_t sender = thread_start(signal_all_the_time, &one);
     pthread_t other = thread_start(watch_all_the_time, NULL);
     watch_all_the_time(NULL);
     thread_join(other);
     atomic_store(&one.done, 1);
     thread_join(sender);
-    CHECK(action_of(SIGUSR1).sa_handler == host_handler);
+    CHECK(action_of(SIGUSR1).sa_handler == host_handler_of_threads);
 }
 
 /* ---- bursts ---- */
@@ -411,6 +419,7 @@ static void *send_burst(void *argument) {
 
 /* The system queues those: each one sent is counted, whatever the loop is doing. */
 TEST(f33_a_burst_from_threads) {
+    if (is_under("thread")) SKIP("ThreadSanitizer hands a signal on later, and but one of each number");
     size_t count = many(20000);
     lariat_reactor *reactor = real_reactor();
     burst bursts[2] = {{SIGRTMIN, count}, {SIGRTMIN + 1, count}};

@@ -60,6 +60,31 @@ static void made_by_a_thread(int32_t flags) {
 TEST(directories_made_on_a_thread_faster_than_they_can_be_watched) { made_by_a_thread(0); }
 TEST(directories_made_on_a_thread_while_they_are_looked_at) { made_by_a_thread(LARIAT_WATCH_POLL); }
 
+/* What is told lies behind what is seen: when a/d is told to have become b/b, b/b is another one, and a is in it. */
+TEST(what_is_moved_is_around_its_old_place_by_now) {
+    root_new();
+    lariat_reactor *reactor = real_reactor();
+    model one = {0};
+    for (const char *const *each = (const char *const[]){"a", "a/d", "b", NULL}; *each; each++) {
+        make_directory(at(*each));
+        model_add(&one, *each);
+    }
+    lariat_file_watch *watch = follow(reactor, 0, &one);
+    make_directory(at("c"));
+    move_to(at("a/d"), at("b/b"));
+    move_to(at("b/b"), at("z"));
+    make_directory(at("b/b"));
+    move_to(at("b"), at("c/b"));
+    move_to(at("a"), at("c/b/b/a"));
+    make_directory(at("c/b/b/a/d"));
+    append(at("end"), "1");
+    follow_to_the_end(reactor, &one);
+    model_check(&one);
+    CHECK_OK(lariat_file_watch_stop(watch));
+    reactor_done(reactor);
+    root_end();
+}
+
 /* ---- anything, at any time ---- */
 
 typedef struct disorder {

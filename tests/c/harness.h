@@ -405,6 +405,20 @@ static inline char read_byte(int fd) {
 }
 #endif
 
+/* ---- forking ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Set by a child of fork that ends with what it has inherited. */
+static inline int *in_a_child(void) {
+    static int is_child;
+    return &is_child;
+}
+
+#ifdef __SANITIZE_ADDRESS__
+/* What the child inherited, it does not free: LeakSanitizer asks this before it looks. */
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void) { return *in_a_child(); }
+#endif
+
 /* ---- running ----------------------------------------------------------------------------------------------------------------------- */
 
 static inline int test_run_one(struct test_case *test) {
@@ -412,6 +426,8 @@ static inline int test_run_one(struct test_case *test) {
 #ifndef _WIN32
     const char *seconds = getenv("LARIAT_TEST_SECONDS");
     alarm(seconds ? (unsigned)atoi(seconds) : 120);
+    signal(SIGINT, SIG_DFL); /* a shell that does not wait for the tests ignores them for all it starts */
+    signal(SIGQUIT, SIG_DFL);
 #endif
     CHECK_INT(lariat_reactors_alive(), 0);
     test->run();

@@ -241,7 +241,10 @@ static void fork_and_exit(void) {
     fflush(NULL);
     pid_t child = fork();
     CHECK(child >= 0);
-    if (child == 0) exit(0); /* with all its exit handlers */
+    if (child == 0) {
+        *in_a_child() = 1;
+        exit(0); /* with all its exit handlers */
+    }
     int status = -1;
     CHECK_INT(waitpid(child, &status, 0), child);
     CHECK_INT(status, 0);

@@ -59,7 +59,8 @@ def thread(report, options):
     runtime = ["-rdynamic", "-Wl,--whole-archive", runtimes[0], "-Wl,--no-whole-archive", "-ldl", "-lrt", "-lm"]
     variant = build.Variant(
         "thread", library, cc="gcc", cxx="g++", tool="thread", slowness=8, divide=20, compile=["-fsanitize=thread"], link=runtime,
-        env={"TSAN_OPTIONS": "exitcode=9:second_deadlock_stack=1:history_size=4"})
+        # It takes no child that borrows its parent's memory; of those that are forked while threads run it warns.
+        env={"TSAN_OPTIONS": "exitcode=9:second_deadlock_stack=1:history_size=4:die_after_fork=0", "LARIAT_TEST_SPAWN_FORKS": "1"})
     if path := suppressions("thread"):
         variant.env["TSAN_OPTIONS"] += f":suppressions={path}"
     csuite.run_suite(report, options, lambda: variant, lambda: variant, only_threads=True)

@@ -13,7 +13,7 @@ LANGUAGE = "Python"
 PACKAGE = ROOT / "bindings/python"
 PLACE = TARGET / "python"
 # What a wheel holds beside the modules; twisted/plugins is where Twisted looks for reactors.
-FILES = ["lariat/__init__.py", "lariat/py.typed", "lariat/_lariat.abi3.so", "lariat/_lariat.pyi",
+FILES = ["lariat/__init__.py", "lariat/defer.pyi", "lariat/py.typed", "lariat/_lariat.abi3.so", "lariat/_lariat.pyi",
          "lariat/defer.py", "lariat/internet.py", "lariat/twisted.py", "twisted/plugins/lariat_reactor.py"]
 RESULT = re.compile(r"^(\w+) \(([\w.]+)\)(?:\n.*)?? \.\.\. (?:.*\n)*?(ok|FAIL|ERROR|expected failure|skipped ['\"](.*)['\"])$", re.M)
 SECONDS = 300
