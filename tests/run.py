@@ -45,7 +45,7 @@ STAGES = {
 }
 TEST = ["lint", "rust", "header", "c", "examples", "interop", "install", "python"]
 EXTRA = ["valgrind", "address", "thread", "loom", "model", "targets"]
-BESIDE = {"loom": "model"}  # each of one thread for most of its time
+BESIDE = {"loom": ["model", "targets"]}  # it has one thread for minutes, and leaves a core to those, one by one
 
 
 def arguments():
@@ -75,20 +75,21 @@ def main():
     report = Report(verbose=options.verbose)
     while names:
         name = names.pop(0)
-        together = [name, names.pop(0)] if names and BESIDE.get(name) == names[0] else [name]
-        started = time.monotonic()
-        report.heading(" beside ".join(together))
+        beside = [names.pop(0) for other in BESIDE.get(name, []) if names[:1] == [other]]
         with concurrent.futures.ThreadPoolExecutor() as threads:
-            list(threads.map(lambda name: run_stage(name, report, options), together))
-        report.took(" beside ".join(together), time.monotonic() - started)
+            list(threads.map(lambda lane: run_stages(lane, report, options), [[name], beside]))
     return report.summary()
 
 
-def run_stage(name, report, options):
-    try:
-        STAGES[name](report, options)
-    except build.Failed as failure:
-        report.failed("build", f"{name}: {failure.what}", failure.output)
+def run_stages(names, report, options):
+    for name in names:
+        started = time.monotonic()
+        report.heading(name)
+        try:
+            STAGES[name](report, options)
+        except build.Failed as failure:
+            report.failed("build", f"{name}: {failure.what}", failure.output)
+        report.took(name, time.monotonic() - started)
 
 
 if __name__ == "__main__":

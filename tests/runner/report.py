@@ -18,7 +18,7 @@ class Report:
 
     def took(self, name, seconds):
         self.times.append((name, seconds))
-        print(f"   {seconds:.0f} s", flush=True)
+        print(f"   {name}: {seconds:.0f} s", flush=True)
 
     def count(self, language, passed=0, failed=0, skipped=0):
         with self.lock:
