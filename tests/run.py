@@ -44,8 +44,8 @@ STAGES = {
     "targets": targets.stage,
 }
 TEST = ["lint", "rust", "header", "c", "examples", "interop", "install", "python"]
-EXTRA = ["valgrind", "address", "thread", "loom", "model", "targets"]
-BESIDE = {"loom": ["model", "targets"]}  # it has one thread for minutes, and leaves a core to those, one by one
+EXTRA = ["valgrind", "address", "thread", "loom", "model", "targets", "conformance"]
+BESIDE = {"loom": ["model", "targets", "conformance"]}  # it has one thread for minutes, and leaves a core to those, one by one
 
 
 def arguments():

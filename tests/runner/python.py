@@ -18,7 +18,7 @@ FILES = ["lariat/__init__.py", "lariat/defer.pyi", "lariat/py.typed", "lariat/_l
 RESULT = re.compile(r"^(\w+) \(([\w.]+)\)(?:\n.*)?? \.\.\. (?:.*\n)*?(ok|FAIL|ERROR|expected failure|skipped ['\"](.*)['\"])$", re.M)
 SECONDS = 300
 # What the conformance tests are those of, and what they need.
-WANTED = ["twisted[tls]==26.10.0", "pyhamcrest", "hypothesis", "klein==24.8.0", "treq==26.7.0", "httpbin", "trustme", "idna"]
+WANTED = ["twisted[tls,http2]==26.10.0", "pyhamcrest", "hypothesis", "klein==24.8.0", "treq==26.7.0", "httpbin", "trustme", "idna"]
 
 
 def stage(report, options):
@@ -130,7 +130,8 @@ def conformance(report, _options):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     scripts = PACKAGE / "conformance"
-    runs = [("Twisted's tests on lariat's reactor", [python, scripts / "run.py"]),
+    runs = [("Twisted's reactor on lariat", [python, "-W", "ignore", scripts / "test_reactor.py"]),
+            ("Twisted's tests on lariat's reactor", [python, scripts / "run.py"]),
             ("Twisted's tests of Deferreds with lariat's", [python, scripts / "deferreds.py"])]
     for name in ("klein", "treq"):
         # Installed without being asked: whatever reads nothing but the reactor's name finds it by Twisted's plug-in.

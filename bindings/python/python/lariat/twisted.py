@@ -921,8 +921,8 @@ class LariatReactor(posixbase.PosixReactorBase, posixbase._PollLikeMixin):
     _POLL_OUT = 2
 
     def __init__(self):
-        self._core = _Core()
-        self._core._set_seconds(time.time())
+        self._core = self._new_core()
+        _reactors.add(self)
         self._selectables = {}
         self._watchers = {}
         self._reads = set()
@@ -930,6 +930,27 @@ class LariatReactor(posixbase.PosixReactorBase, posixbase._PollLikeMixin):
         self._signal_watches = []
         self._polled = posixbase._ContinuousPolling(self)
         super().__init__()
+
+    @staticmethod
+    def _new_core():
+        core = _Core()
+        core._set_seconds(time.time())
+        return core
+
+    # A child of fork goes on with a loop of its own, in which are the delayed calls and the descriptors that were watched;
+    # connections and ports stay the parent's.
+
+    def _note_calls(self):
+        now = self.seconds()
+        self._noted = [(call.getTime() - now, call.func, call.args, call.kw) for call in self.getDelayedCalls()]
+
+    def _go_on_in_child(self):
+        self._core = self._new_core()
+        for delay, func, args, kw in self.__dict__.pop("_noted", ()):
+            self._core.callLater(max(0.0, delay), func, *args, **kw)
+        self._watchers.clear()
+        for fd, selectable in list(self._selectables.items()):
+            self._watch(selectable, fd)
 
     # The loop.
 
@@ -955,12 +976,16 @@ class LariatReactor(posixbase.PosixReactorBase, posixbase._PollLikeMixin):
         interrupt = None
         self._core._set_log_contexts(context.theContextTracker.currentContext().contexts)
         while self._started:
+            core = self._core
             try:
-                self._core._run()
+                core._run()
             except KeyboardInterrupt as why:
                 interrupt = why
                 if not self._stopped:
                     self.stop()
+            except RuntimeError:
+                if core is self._core:
+                    raise
         _log.info("Main loop terminated.")
         if interrupt is not None:
             raise interrupt
@@ -1181,6 +1206,22 @@ class LariatReactor(posixbase.PosixReactorBase, posixbase._PollLikeMixin):
             # A terminal that somebody else has opened.
             return process.PTYProcess(self, executable, args, env, path, processProtocol, uid, gid, usePTY)
         return TerminalProcess(self, executable, args, env, path, processProtocol, uid, gid, None, True)
+
+
+_reactors = weakref.WeakSet()
+
+
+def _before_fork():
+    for reactor in _reactors:
+        reactor._note_calls()
+
+
+def _in_child():
+    for reactor in _reactors:
+        reactor._go_on_in_child()
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_in_child)
 
 
 def _nothing():
