@@ -20,7 +20,7 @@ BUILD   = $(CARGO) build --release --lib --target-dir target
 INSTALL = PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' \
           sh include/install.sh
 
-.PHONY: all lib demo examples test test-full bench header lint install uninstall clean
+.PHONY: all lib demo examples test test-full conformance bench bench-python header lint install uninstall clean
 
 all: lib
 
@@ -59,11 +59,19 @@ test:
 test-full:
 	@CARGO='$(CARGO)' CC='$(CC)' $(PYTHON) tests/run.py full
 
+# Twisted's own tests on lariat's reactor, beside its epoll reactor; pip brings Twisted.
+conformance:
+	@CARGO='$(CARGO)' $(PYTHON) tests/run.py conformance
+
 lint:
 	@CARGO='$(CARGO)' CC='$(CC)' $(PYTHON) tests/run.py lint
 
 bench: lib
 	$(PYTHON) benches/run.py
+
+# The Python package beside Twisted's epoll reactor, in a virtual environment of their own; pip brings Twisted.
+bench-python:
+	@CARGO='$(CARGO)' $(PYTHON) tests/run.py bench-python
 
 # Writes include/lariat.h anew from the Rust source.
 header:

@@ -934,6 +934,30 @@ LARIAT_API lariat_status lariat_reactor_call_from_thread_full(lariat_reactor *re
  * thread  any. */
 LARIAT_API lariat_status lariat_reactor_call_from_thread_event(lariat_reactor *reactor, uint64_t tag);
 
+/* Has before(user_data) called before each wait of the reactor that may block, and after(user_data) behind it: for a
+ * host with a lock that other threads need meanwhile, such as an interpreter's. The waits are those for something to
+ * happen, and those for jobs at the end of the reactor or of a scope. A wait inside of one of the two is not told.
+ *
+ * before     may be NULL if after is: then nobody is told any more.
+ * after      called once for each call of before, also when the wait fails.
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_INVALID_ARGUMENT when one of the two is NULL and the other is not; LARIAT_ERR_BUSY inside of
+ *            the two.
+ * thread     the reactor's. The two may call whatever a callback may.
+ * libev      ev_set_loop_release_cb. */
+LARIAT_API lariat_status lariat_reactor_set_wait_callbacks(lariat_reactor *reactor, lariat_call_fn before,
+                                                           lariat_call_fn after, void *user_data);
+
+/* The same as lariat_reactor_set_wait_callbacks, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when others are set, when the reactor is freed, or before this
+ * fails; at once, when both are NULL.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_reactor_set_wait_callbacks_full(lariat_reactor *reactor, lariat_call_fn before,
+                                                                lariat_call_fn after, void *user_data,
+                                                                lariat_free_fn free_user_data);
+
 /* Lists the delayed calls that wait, in no particular order.
  *
  * delayed_calls  written: as many handles as there are, and at most capacity; may be NULL if that is 0.
@@ -1401,6 +1425,14 @@ LARIAT_API int32_t lariat_listener_port(lariat_listener *listener);
 LARIAT_API lariat_status lariat_listener_address(lariat_listener *listener, char *text, size_t capacity,
                                                  size_t *length);
 
+/* Tells the descriptor of a listener, for what the library has no call for: an option of the socket, a query.
+ *
+ * fd      written: stays the library's, not to be read from, written to or closed; good until it is stopped.
+ * errors  LARIAT_ERR_CLOSED once it was stopped; LARIAT_ERR_NOT_SUPPORTED by a simulated reactor.
+ * thread  the reactor's.
+ * Twisted ISystemHandle.getHandle. */
+LARIAT_API lariat_status lariat_listener_descriptor(lariat_listener *listener, lariat_socket *fd);
+
 /* Accepts no more until lariat_listener_resume; who connects meanwhile waits in the backlog.
  *
  * errors   LARIAT_ERR_CLOSED once it was stopped.
@@ -1413,6 +1445,15 @@ LARIAT_API lariat_status lariat_listener_pause(lariat_listener *listener);
  * errors  LARIAT_ERR_CLOSED once it was stopped.
  * thread  the reactor's. */
 LARIAT_API lariat_status lariat_listener_resume(lariat_listener *listener);
+
+/* Sets what becomes of those who connect when the process has no descriptors left.
+ *
+ * on      1: they are taken and closed at once, for which a descriptor is kept; 0: they wait in the backlog until there
+ *         are some (default).
+ * errors  LARIAT_ERR_CLOSED once it was stopped; LARIAT_ERR_TOO_MANY_DESCRIPTORS when none can be kept.
+ * thread  the reactor's.
+ * Twisted what its ports do. */
+LARIAT_API lariat_status lariat_listener_set_turns_away(lariat_listener *listener, int32_t on);
 
 /* Limits the connections that a listener has at once. Who comes then waits in the backlog until one has ended.
  *
@@ -1447,7 +1488,8 @@ LARIAT_API lariat_listener *lariat_transport_listener(lariat_transport *transpor
  * IPv6 and IPv4 by turns, until one answers.
  *
  * endpoint  where to: "tcp://example.org:80", "tcp://[::1]:80", "unix:///run/x.sock", "unix-abstract://name"; options
- *           follow a ?, with & between them: timeout=30 (seconds, for all of it), bind=127.0.0.1:0, no_delay=0.
+ *           follow a ?, with & between them: timeout=30 (seconds, for all of it), bind=127.0.0.1:0, no_delay=0;
+ *           of what it binds itself to, reuse_address=0 and reuse_port=1.
  * protocol  copied; its connection_made is called before the Deferred fires.
  * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
  * returns   a Deferred that fires with the connection, a lariat_transport; cancelling it gives up. NULL on failure.
@@ -1467,6 +1509,21 @@ LARIAT_API lariat_deferred *lariat_reactor_connect(lariat_reactor *reactor, cons
  * returns   as lariat_reactor_connect does.
  * thread    the reactor's. */
 LARIAT_API lariat_deferred *lariat_reactor_connect_event(lariat_reactor *reactor, const char *endpoint, uint64_t tag);
+
+/* The same as lariat_reactor_connect with a socket that was made elsewhere: bound, or with options of its own.
+ *
+ * fd        a stream socket that is not connected; the library's from here on if this succeeds, else untouched.
+ * endpoint  an address: "tcp://192.0.2.1:80", "tcp://[::1]:80", "unix:///run/x.sock"; nothing is looked up. Options as
+ *           of lariat_reactor_connect, but for bind.
+ * protocol  copied; its connection_made is called before the Deferred fires.
+ * self      as of lariat_reactor_connect.
+ * returns   as lariat_reactor_connect does.
+ * errors    LARIAT_ERR_BAD_ENDPOINT; LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else;
+ *           LARIAT_ERR_OS for one that is not open; LARIAT_ERR_NOT_SUPPORTED by a simulated reactor.
+ * thread    the reactor's. Nothing is called from inside this call. */
+LARIAT_API lariat_deferred *lariat_reactor_connect_socket(lariat_reactor *reactor, lariat_socket fd,
+                                                          const char *endpoint, const lariat_protocol *protocol,
+                                                          void *self);
 
 /* Makes a connection of a socket that is connected already: one of a socketpair, or one that was passed on.
  *
@@ -2267,6 +2324,15 @@ LARIAT_API lariat_status lariat_transport_peer(lariat_transport *transport, char
  * Twisted   ITransport.getHost. */
 LARIAT_API lariat_status lariat_transport_address(lariat_transport *transport, char *text, size_t capacity,
                                                   size_t *length);
+
+/* Tells the descriptor of a connection, for what the library has no call for: an option of the socket, a query.
+ *
+ * fd      written: stays the library's, not to be read from, written to or closed; good until it is over.
+ * errors  LARIAT_ERR_CLOSED when the connection is over; LARIAT_ERR_NOT_SUPPORTED for what is no socket, and by a
+ *         simulated reactor.
+ * thread  the reactor's.
+ * Twisted ISystemHandle.getHandle. */
+LARIAT_API lariat_status lariat_transport_descriptor(lariat_transport *transport, lariat_socket *fd);
 
 /* Tells who is at the other end of a Unix socket, as the system knows it.
  *
@@ -3092,6 +3158,14 @@ LARIAT_API int32_t lariat_datagram_port_number(lariat_datagram_port *port);
  * Twisted   IListeningPort.getHost. */
 LARIAT_API lariat_status lariat_datagram_port_address(lariat_datagram_port *port, char *text, size_t capacity,
                                                       size_t *length);
+
+/* Tells the descriptor of a port, for what the library has no call for: an option of the socket, a query.
+ *
+ * fd      written: stays the library's, not to be read from, written to or closed; good until it is stopped.
+ * errors  LARIAT_ERR_CLOSED; LARIAT_ERR_NOT_SUPPORTED by a simulated reactor.
+ * thread  the reactor's.
+ * Twisted ISystemHandle.getHandle. */
+LARIAT_API lariat_status lariat_datagram_port_descriptor(lariat_datagram_port *port, lariat_socket *fd);
 
 /* Tells how much waits to be sent.
  *

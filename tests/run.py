@@ -3,8 +3,8 @@
 
     tests/run.py test                   what `make test` runs
     tests/run.py full                   and what `make test-full` adds (that alone, where AFTER_TEST=1 is set)
-    tests/run.py c --filter deferred    one stage: lint, rust, header, c, examples, interop, install,
-                                        valgrind, address, thread, loom, model, targets
+    tests/run.py c --filter deferred    one stage: lint, rust, header, c, examples, interop, install, python,
+                                        bench-python, conformance, valgrind, address, thread, loom, model, targets
     tests/run.py c --wrapper valgrind --sanitizer thread --only-threads
 
 A C test is tests/c/NAME.c: `NAME --list` prints its cases, one a line, each with its time limit in seconds behind it if it
@@ -22,7 +22,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from runner import build, checkers, csuite, install, interop, project, rust, targets  # noqa: E402
+from runner import build, checkers, csuite, install, interop, project, python, rust, targets  # noqa: E402
 from runner.report import Report  # noqa: E402
 
 STAGES = {
@@ -33,6 +33,9 @@ STAGES = {
     "examples": csuite.examples,
     "interop": interop.stage,
     "install": install.stage,
+    "python": python.stage,
+    "bench-python": python.bench,
+    "conformance": python.conformance,
     "valgrind": checkers.valgrind,
     "address": checkers.address,
     "thread": checkers.thread,
@@ -40,9 +43,9 @@ STAGES = {
     "model": rust.model,
     "targets": targets.stage,
 }
-TEST = ["lint", "rust", "header", "c", "examples", "interop", "install"]
-EXTRA = ["valgrind", "address", "thread", "loom", "model", "targets"]
-BESIDE = {"loom": ["model", "targets"]}  # it has one thread for minutes, and leaves a core to those, one by one
+TEST = ["lint", "rust", "header", "c", "examples", "interop", "install", "python"]
+EXTRA = ["valgrind", "address", "thread", "loom", "model", "targets", "conformance"]
+BESIDE = {"loom": ["model", "targets", "conformance"]}  # it has one thread for minutes, and leaves a core to those, one by one
 
 
 def arguments():

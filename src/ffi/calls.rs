@@ -6,7 +6,7 @@ use super::status::lariat_status;
 use super::types::*;
 use crate::handles::{Item, Owned, Word};
 use crate::reactor::timers::{self, DelayedCall};
-use crate::reactor::{ReactorItem, posts, soon};
+use crate::reactor::{ReactorItem, posts, soon, waits};
 use crate::status::Result;
 use std::ffi::c_void;
 
@@ -236,6 +236,59 @@ fn call_from_thread(reactor: *mut lariat_reactor, function: lariat_call_fn, data
         posts::post_call(reactor, function, data.word(), data.free())?;
         data.into_parts();
         Ok(())
+    })
+}
+
+/// Has before(user_data) called before each wait of the reactor that may block, and after(user_data) behind it: for a
+/// host with a lock that other threads need meanwhile, such as an interpreter's. The waits are those for something to
+/// happen, and those for jobs at the end of the reactor or of a scope. A wait inside of one of the two is not told.
+///
+/// before     may be NULL if after is: then nobody is told any more.
+/// after      called once for each call of before, also when the wait fails.
+/// user_data  may be NULL; passed through.
+/// errors     LARIAT_ERR_INVALID_ARGUMENT when one of the two is NULL and the other is not; LARIAT_ERR_BUSY inside of
+///            the two.
+/// thread     the reactor's. The two may call whatever a callback may.
+/// libev      ev_set_loop_release_cb.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_set_wait_callbacks(
+    reactor: *mut lariat_reactor,
+    before: lariat_call_fn,
+    after: lariat_call_fn,
+    user_data: *mut c_void,
+) -> lariat_status {
+    set_wait_callbacks(reactor, before, after, convert::borrowed(user_data))
+}
+
+/// The same as lariat_reactor_set_wait_callbacks, with user_data owned by the library from here on:
+/// free_user_data(user_data) is called exactly once, when others are set, when the reactor is freed, or before this
+/// fails; at once, when both are NULL.
+///
+/// free_user_data  may be NULL.
+/// thread          the reactor's.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_set_wait_callbacks_full(
+    reactor: *mut lariat_reactor,
+    before: lariat_call_fn,
+    after: lariat_call_fn,
+    user_data: *mut c_void,
+    free_user_data: lariat_free_fn,
+) -> lariat_status {
+    set_wait_callbacks(reactor, before, after, convert::owned(user_data, free_user_data))
+}
+
+fn set_wait_callbacks(
+    reactor: *mut lariat_reactor,
+    before: lariat_call_fn,
+    after: lariat_call_fn,
+    data: Owned,
+) -> lariat_status {
+    guard::on(reactor, move |reactor| {
+        let calls = match (convert::call_fn(before), convert::call_fn(after)) {
+            (None, None) => None,
+            (before, after) => Some((convert::required("before", before)?, convert::required("after", after)?)),
+        };
+        waits::set_calls(reactor, calls, data)
     })
 }
 

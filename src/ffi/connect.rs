@@ -15,7 +15,8 @@ use std::rc::Rc;
 /// IPv6 and IPv4 by turns, until one answers.
 ///
 /// endpoint  where to: "tcp://example.org:80", "tcp://[::1]:80", "unix:///run/x.sock", "unix-abstract://name"; options
-///           follow a ?, with & between them: timeout=30 (seconds, for all of it), bind=127.0.0.1:0, no_delay=0.
+///           follow a ?, with & between them: timeout=30 (seconds, for all of it), bind=127.0.0.1:0, no_delay=0;
+///           of what it binds itself to, reuse_address=0 and reuse_port=1.
 /// protocol  copied; its connection_made is called before the Deferred fires.
 /// self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
 /// returns   a Deferred that fires with the connection, a lariat_transport; cancelling it gives up. NULL on failure.
@@ -56,6 +57,35 @@ pub extern "C" fn lariat_reactor_connect_event(
     guard::on(reactor, |reactor| {
         let endpoint = convert::bytes_text("endpoint", endpoint)?;
         connect::connect(reactor, endpoint, protocol::events(tag), Owned::default())
+    })
+}
+
+/// The same as lariat_reactor_connect with a socket that was made elsewhere: bound, or with options of its own.
+///
+/// fd        a stream socket that is not connected; the library's from here on if this succeeds, else untouched.
+/// endpoint  an address: "tcp://192.0.2.1:80", "tcp://[::1]:80", "unix:///run/x.sock"; nothing is looked up. Options as
+///           of lariat_reactor_connect, but for bind.
+/// protocol  copied; its connection_made is called before the Deferred fires.
+/// self      as of lariat_reactor_connect.
+/// returns   as lariat_reactor_connect does.
+/// errors    LARIAT_ERR_BAD_ENDPOINT; LARIAT_ERR_INVALID_ARGUMENT for a descriptor that is something else;
+///           LARIAT_ERR_OS for one that is not open; LARIAT_ERR_NOT_SUPPORTED by a simulated reactor.
+/// thread    the reactor's. Nothing is called from inside this call.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_reactor_connect_socket(
+    reactor: *mut lariat_reactor,
+    fd: lariat_socket,
+    endpoint: *const c_char,
+    protocol: *const lariat_protocol,
+    self_: *mut c_void,
+) -> *mut lariat_deferred {
+    let read = protocol::read(protocol);
+    let owned = read.as_ref().map_or_else(|_| Owned::default(), |read| read.own(Word::new(self_)));
+    guard::on(reactor, move |reactor| {
+        let read = read?;
+        protocol::check(protocol)?;
+        let endpoint = convert::bytes_text("endpoint", endpoint)?;
+        connect::connect_socket(reactor, super::watcher::descriptor(fd)?, endpoint, Rc::new(read), owned)
     })
 }
 

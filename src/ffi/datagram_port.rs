@@ -179,6 +179,23 @@ pub extern "C" fn lariat_datagram_port_address(
     })
 }
 
+/// Tells the descriptor of a port, for what the library has no call for: an option of the socket, a query.
+///
+/// fd      written: stays the library's, not to be read from, written to or closed; good until it is stopped.
+/// errors  LARIAT_ERR_CLOSED; LARIAT_ERR_NOT_SUPPORTED by a simulated reactor.
+/// thread  the reactor's.
+/// Twisted ISystemHandle.getHandle.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_datagram_port_descriptor(
+    port: *mut lariat_datagram_port,
+    fd: *mut lariat_socket,
+) -> lariat_status {
+    guard::on(port, |port| {
+        convert::out("fd", fd)?.write(datagram::descriptor(port)?);
+        Ok(())
+    })
+}
+
 /// Tells how much waits to be sent.
 ///
 /// returns  bytes; negative: an error.

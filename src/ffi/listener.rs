@@ -200,6 +200,20 @@ pub extern "C" fn lariat_listener_address(
     })
 }
 
+/// Tells the descriptor of a listener, for what the library has no call for: an option of the socket, a query.
+///
+/// fd      written: stays the library's, not to be read from, written to or closed; good until it is stopped.
+/// errors  LARIAT_ERR_CLOSED once it was stopped; LARIAT_ERR_NOT_SUPPORTED by a simulated reactor.
+/// thread  the reactor's.
+/// Twisted ISystemHandle.getHandle.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_listener_descriptor(listener: *mut lariat_listener, fd: *mut lariat_socket) -> lariat_status {
+    guard::on(listener, |listener| {
+        convert::out("fd", fd)?.write(listener::descriptor(listener)?);
+        Ok(())
+    })
+}
+
 /// Accepts no more until lariat_listener_resume; who connects meanwhile waits in the backlog.
 ///
 /// errors   LARIAT_ERR_CLOSED once it was stopped.
@@ -217,6 +231,18 @@ pub extern "C" fn lariat_listener_pause(listener: *mut lariat_listener) -> laria
 #[unsafe(no_mangle)]
 pub extern "C" fn lariat_listener_resume(listener: *mut lariat_listener) -> lariat_status {
     guard::on(listener, listener::resume)
+}
+
+/// Sets what becomes of those who connect when the process has no descriptors left.
+///
+/// on      1: they are taken and closed at once, for which a descriptor is kept; 0: they wait in the backlog until there
+///         are some (default).
+/// errors  LARIAT_ERR_CLOSED once it was stopped; LARIAT_ERR_TOO_MANY_DESCRIPTORS when none can be kept.
+/// thread  the reactor's.
+/// Twisted what its ports do.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_listener_set_turns_away(listener: *mut lariat_listener, on: i32) -> lariat_status {
+    guard::on(listener, |listener| listener::set_turns_away(listener, convert::switch("on", on)?))
 }
 
 /// Limits the connections that a listener has at once. Who comes then waits in the backlog until one has ended.

@@ -314,6 +314,24 @@ pub extern "C" fn lariat_transport_address(
     })
 }
 
+/// Tells the descriptor of a connection, for what the library has no call for: an option of the socket, a query.
+///
+/// fd      written: stays the library's, not to be read from, written to or closed; good until it is over.
+/// errors  LARIAT_ERR_CLOSED when the connection is over; LARIAT_ERR_NOT_SUPPORTED for what is no socket, and by a
+///         simulated reactor.
+/// thread  the reactor's.
+/// Twisted ISystemHandle.getHandle.
+#[unsafe(no_mangle)]
+pub extern "C" fn lariat_transport_descriptor(
+    transport: *mut lariat_transport,
+    fd: *mut lariat_socket,
+) -> lariat_status {
+    guard::on(transport, |transport| {
+        convert::out("fd", fd)?.write(options::descriptor(transport)?);
+        Ok(())
+    })
+}
+
 /// Tells who is at the other end of a Unix socket, as the system knows it.
 ///
 /// pid     written: the process; -1 where the system does not tell; may be NULL.

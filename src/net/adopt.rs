@@ -20,11 +20,13 @@ pub enum Sort {
     Connected,
     /// A datagram socket.
     Datagrams,
+    /// A stream socket that neither listens nor is connected.
+    Unconnected,
 }
 
 /// Checks a descriptor of the host and makes it the library's: it does not block any more, and is closed with what is
 /// made of it. Refused, it stays the host's as it is.
-fn take(reactor: ReactorItem, descriptor: Socket, sort: Sort) -> Result<Fresh> {
+pub(super) fn take(reactor: ReactorItem, descriptor: Socket, sort: Sort) -> Result<Fresh> {
     super::open(reactor)?;
     if reactor.is_simulated() {
         return Err(Status::ERR_NOT_SUPPORTED.because("a simulated reactor has no descriptors of the system"));
@@ -33,6 +35,7 @@ fn take(reactor: ReactorItem, descriptor: Socket, sort: Sort) -> Result<Fresh> {
         Sort::Listening => "a listening stream socket",
         Sort::Connected => "a connected stream socket",
         Sort::Datagrams => "a datagram socket",
+        Sort::Unconnected => "a stream socket that is not connected",
     };
     let (stream, listening) = platform::socket_sort(descriptor).map_err(|why| not_wanted(descriptor, wanted, &why))?;
     let right = match sort {
@@ -41,6 +44,9 @@ fn take(reactor: ReactorItem, descriptor: Socket, sort: Sort) -> Result<Fresh> {
             stream && !listening && reactor.with_driver(|driver| driver.peer_address(descriptor).is_ok())
         }
         Sort::Datagrams => !stream,
+        Sort::Unconnected => {
+            stream && !listening && reactor.with_driver(|driver| driver.peer_address(descriptor).is_err())
+        }
     };
     if !right {
         let why = format_args!("descriptor {descriptor} is not {wanted}");

@@ -33,10 +33,20 @@ pub struct How {
 }
 
 /// Begins to connect to an address. An error comes back as the system has it; else `done` is told. The transport joins
-/// the present scope. It can be given up by [`give_up`].
-pub fn begin(reactor: ReactorItem, address: &Address, how: &How, done: Done) -> Result<io::Result<Item<Transport>>> {
+/// the present scope. It can be given up by [`give_up`]. `own`: the socket, if there is one already.
+pub(super) fn begin(
+    reactor: ReactorItem,
+    address: &Address,
+    how: &How,
+    own: Option<Fresh>,
+    done: Done,
+) -> Result<io::Result<Item<Transport>>> {
     super::open(reactor)?;
-    let socket = match connecting(reactor, address, how) {
+    let begun = match own {
+        Some(fresh) => fresh.with(|driver, socket| driver.connect(socket, address)).map(|_| fresh),
+        None => connecting(reactor, address, how),
+    };
+    let socket = match begun {
         Ok(socket) => socket,
         Err(why) => return Ok(Err(why)),
     };
@@ -56,7 +66,12 @@ fn connecting(reactor: ReactorItem, address: &Address, how: &How) -> io::Result<
     let fresh = Fresh::new(reactor, socket);
     fresh.with(|driver, socket| {
         if let Some(own) = &how.bind {
-            driver.set(socket, SocketOption::ReuseAddress)?;
+            if how.options.reuse_address != Some(false) {
+                driver.set(socket, SocketOption::ReuseAddress)?;
+            }
+            if how.options.reuse_port {
+                driver.set(socket, SocketOption::ReusePort)?;
+            }
             driver.bind(socket, own)?;
         }
         for option in how.options.of_stream(address.ip().is_some()) {

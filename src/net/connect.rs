@@ -3,13 +3,15 @@
 
 use super::attempt::{self, Failed, How};
 use super::connect_error::{self, Refusal};
-use super::endpoint::{self, Endpoint, Place, Purpose};
+use super::endpoint::{self, Endpoint, Options, Place, Purpose};
 use super::protocol::Protocol;
 use super::resolver::{self, Answer, Ask, LookUp};
 use super::transport::Transport;
+use super::{Fresh, adopt};
 use crate::deferred::{Deferred, DeferredItem, chain, later};
 use crate::driver::Address;
 use crate::handles::{self, Body, CallFn, Item, Kind, Owned, Word};
+use crate::platform::Socket;
 use crate::reactor::timers::{self, DelayedCall};
 use crate::reactor::{Reactor, ReactorItem};
 use crate::status::{Result, Status};
@@ -28,6 +30,8 @@ struct Plan {
     protocol: Rc<Protocol>,
     this: Owned,
     how: How,
+    /// The socket, if the host has made it.
+    own: RefCell<Option<Fresh>>,
     /// In words.
     target: String,
     /// What all of it may take, in nanoseconds.
@@ -62,12 +66,35 @@ impl Body for Connecting {
 
 /// Connects; the Deferred fires with the transport's handle, never from inside this call.
 pub fn connect(reactor: ReactorItem, endpoint: &[u8], protocol: Rc<Protocol>, this: Owned) -> Result<DeferredItem> {
+    connect_with(reactor, endpoint, None, protocol, this)
+}
+
+/// The same with a socket of the host, which is the library's when this succeeds.
+pub fn connect_socket(
+    reactor: ReactorItem,
+    socket: Socket,
+    endpoint: &[u8],
+    protocol: Rc<Protocol>,
+    this: Owned,
+) -> Result<DeferredItem> {
+    connect_with(reactor, endpoint, Some(socket), protocol, this)
+}
+
+fn connect_with(
+    reactor: ReactorItem,
+    endpoint: &[u8],
+    socket: Option<Socket>,
+    protocol: Rc<Protocol>,
+    this: Owned,
+) -> Result<DeferredItem> {
     let Endpoint { place, options } = endpoint::parse(endpoint, Purpose::Connect)?;
     super::open(reactor)?;
+    let own = socket.map(|socket| taken(reactor, socket, &place, &options)).transpose()?;
     handles::check_memory(4096)?;
     let deferred: Item<Deferred> = chain::new_inside(reactor, give_up, Word::NULL)?;
     let connecting = reactor.pools.alloc::<Connecting>().inspect_err(|_| later::discard(deferred))?;
     let timeout = options.timeout.map_or(0, |timeout| timeout.as_nanos() as u64);
+    let own = RefCell::new(own.map(Fresh::keep).map(|socket| Fresh::new(reactor, socket)));
     *connecting.plan.borrow_mut() = Some(Plan {
         deferred: deferred.word(),
         scope: reactor.scope.get(),
@@ -76,15 +103,33 @@ pub fn connect(reactor: ReactorItem, endpoint: &[u8], protocol: Rc<Protocol>, th
         target: connect_error::target(&place),
         timeout,
         how: How { bind: options.bind, options: Rc::new(options) },
+        own,
     });
     let begun = begin(connecting, place, timeout);
     begun.inspect_err(|_| {
         let plan = finish(connecting);
+        // It stays the host's.
+        let _ = plan.as_ref().and_then(|plan| plan.own.take()).map(Fresh::keep);
         later::discard(deferred);
         drop_plan(reactor, plan);
     })?;
     chain::set_canceller_data(deferred, connecting.word());
     Ok(deferred)
+}
+
+/// A socket of the host for one address.
+fn taken(reactor: ReactorItem, socket: Socket, place: &Place, options: &Options) -> Result<Fresh> {
+    if !matches!(place, Place::At(_)) {
+        return Err(Status::ERR_BAD_ENDPOINT.because("a socket is connected to an address, not to a name"));
+    }
+    if options.bind.is_some() {
+        return Err(Status::ERR_BAD_ENDPOINT.because("bind: the socket is bound by whoever has made it"));
+    }
+    let fresh = adopt::take(reactor, socket, adopt::Sort::Unconnected)?;
+    let is_ip = matches!(place, Place::At(Address::Ip(_)));
+    let set = fresh.with(|driver, socket| options.of_stream(is_ip).try_for_each(|option| driver.set(socket, option)));
+    set.map_err(|why| super::error::refused(format_args!("descriptor {socket}"), &why))?;
+    Ok(fresh)
 }
 
 fn begin(connecting: Item<Connecting>, place: Place, timeout: u64) -> Result {
@@ -200,9 +245,10 @@ fn try_next(connecting: Item<Connecting>) -> bool {
 fn attempt_at(connecting: Item<Connecting>, address: Address) -> Option<Item<Transport>> {
     let reactor = connecting.root();
     let (how, scope) = connecting.with_plan(|plan| (plan.how.clone(), plan.scope)).unwrap_or_default();
+    let own = connecting.with_plan(|plan| plan.own.take()).flatten();
     let word = connecting.word();
     let done: attempt::Done = Box::new(move |_, outcome| attempted(word, address, outcome));
-    let refusal = match reactor.in_scope(scope, || attempt::begin(reactor, &address, &how, done)) {
+    let refusal = match reactor.in_scope(scope, || attempt::begin(reactor, &address, &how, own, done)) {
         Ok(Ok(transport)) => return Some(transport),
         Ok(Err(why)) => Refusal::of_system(address, &why),
         Err(why) => Refusal { address, status: why, os_error: 0, why: connect_error::words_of(why) },

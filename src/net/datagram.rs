@@ -329,6 +329,15 @@ pub(super) fn lost(port: Item<DatagramPort>, why: &io::Error) {
     port.root().note_ended(port.word());
 }
 
+/// Its socket, for what there is no call for.
+pub fn descriptor(port: Item<DatagramPort>) -> Result<Socket> {
+    port.check_open()?;
+    if port.root().is_simulated() {
+        return Err(Status::ERR_NOT_SUPPORTED.because("a simulated reactor has no descriptors of the system"));
+    }
+    Ok(port.socket.get())
+}
+
 /// Closes a port. The Deferred fires once that is told, never from inside this call.
 pub fn stop(port: Item<DatagramPort>) -> Result<DeferredItem> {
     port.check_open()?;

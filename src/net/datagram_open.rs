@@ -91,7 +91,7 @@ fn bound(
 fn set_all(driver: &dyn Driver, socket: Socket, address: &Address, options: &Options, only_v6: bool) -> io::Result<()> {
     let on = |on: bool, option| on.then_some(option);
     let list = [
-        on(options.reuse_address, SocketOption::ReuseAddress),
+        on(options.reuse_address == Some(true), SocketOption::ReuseAddress),
         on(options.reuse_port, SocketOption::ReusePort),
         on(address.family() == Family::V6, SocketOption::OnlyV6(only_v6)),
         on(options.broadcast, SocketOption::Broadcast(true)),

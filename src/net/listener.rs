@@ -76,6 +76,8 @@ pub struct Listener {
     again: Cell<bool>,
     /// Descriptors had run out, and this timer is set.
     short: Cell<Word>,
+    /// A descriptor for when they have: who comes then is taken and closed, instead of waiting.
+    spare: RefCell<Option<std::fs::File>>,
     /// It was said that they had.
     said: Cell<bool>,
     no_delay: Cell<bool>,
@@ -219,6 +221,7 @@ pub(super) fn make(
     listener.again.set(false);
     listener.short.set(Word::NULL);
     listener.said.set(false);
+    listener.spare.take();
     listener.dealer.take();
     listener.room.take();
     Ok(listener)
@@ -302,6 +305,9 @@ fn failed(reactor: ReactorItem, listener: Item<Listener>, why: &io::Error) {
         }
         return;
     }
+    if status == Status::ERR_TOO_MANY_DESCRIPTORS && turn_away(reactor, listener) {
+        return;
+    }
     listener.readable.set(false);
     if !listener.short.get().is_null() {
         return;
@@ -317,6 +323,27 @@ fn failed(reactor: ReactorItem, listener: Item<Listener>, why: &io::Error) {
     match timers::call_at(reactor, deadline, try_again, listener.word()) {
         Ok(timer) => listener.short.set(timer.word()),
         Err(_) => again(listener),
+    }
+}
+
+/// Takes and closes one that waits, in place of the spare descriptor. False: there is none, or others were quicker.
+fn turn_away(reactor: ReactorItem, listener: Item<Listener>) -> bool {
+    let Some(spare) = listener.spare.take() else { return false };
+    drop(spare);
+    let socket = reactor.with_driver(|driver| driver.accept(listener.socket.get()));
+    let taken = socket.map(|socket| drop(Fresh::new(reactor, socket)));
+    *listener.spare.borrow_mut() = platform::spare().ok();
+    if taken.is_ok() && !listener.said.replace(true) {
+        let words = format!("accepting at {}: no descriptors are left; turning away", listener.address.get());
+        hooks::log(reactor, hooks::WARNING, words);
+    }
+    match taken {
+        Ok(()) => true,
+        Err(why) if would_block(&why) => {
+            listener.readable.set(false);
+            true
+        }
+        Err(_) => false,
     }
 }
 
@@ -454,6 +481,7 @@ pub(super) fn close(listener: Item<Listener>) {
         if let Ok(timer) = handles::get::<DelayedCall>(listener.short.replace(Word::NULL)) {
             let _ = timers::cancel(timer);
         }
+        listener.spare.take();
         let socket = listener.socket.replace(NO_SOCKET);
         if socket != NO_SOCKET {
             listener.root_body().with_driver(|driver| driver.close(socket));
@@ -512,6 +540,15 @@ pub(super) fn check_open(listener: Item<Listener>) -> Result {
     if listener.open.get() { Ok(()) } else { Err(Status::ERR_CLOSED.because("the listener was stopped")) }
 }
 
+/// Its socket, for what there is no call for.
+pub fn descriptor(listener: Item<Listener>) -> Result<Socket> {
+    check_open(listener)?;
+    if listener.root().is_simulated() {
+        return Err(Status::ERR_NOT_SUPPORTED.because("a simulated reactor has no descriptors of the system"));
+    }
+    Ok(listener.socket.get())
+}
+
 /// Accepts no more until resumed; who connects waits in the backlog.
 pub fn pause(listener: Item<Listener>) -> Result {
     check_open(listener)?;
@@ -526,6 +563,19 @@ pub fn resume(listener: Item<Listener>) -> Result {
     listener.paused.set(false);
     listener.with_room(|room| room.set_shut(false));
     resume_if_possible(listener);
+    Ok(())
+}
+
+/// Whether who comes when no descriptors are left is turned away at once.
+pub fn set_turns_away(listener: Item<Listener>, on: bool) -> Result {
+    check_open(listener)?;
+    let spare = if on {
+        let spare = platform::spare();
+        Some(spare.map_err(|why| error::refused("keeping a spare descriptor", &why))?)
+    } else {
+        None
+    };
+    listener.spare.replace(spare);
     Ok(())
 }
 

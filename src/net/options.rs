@@ -74,6 +74,18 @@ extern "C-unwind" fn idle_for_too_long(word: Word) {
     transport.lost_to(Status::ERR_TIMED_OUT, &format!("nothing came or went for {seconds} s"));
 }
 
+/// Its socket, for what there is no call for.
+pub fn descriptor(transport: Item<Transport>) -> Result<Socket> {
+    transport.check_open()?;
+    if transport.has(flag::PLAIN) {
+        return Err(Status::ERR_NOT_SUPPORTED.because("the stream is no socket"));
+    }
+    if transport.root().is_simulated() {
+        return Err(Status::ERR_NOT_SUPPORTED.because("a simulated reactor has no descriptors of the system"));
+    }
+    Ok(transport.socket.get())
+}
+
 /// Who is at the other end of a Unix socket.
 pub fn credentials(transport: Item<Transport>) -> Result<Credentials> {
     transport.check_open()?;

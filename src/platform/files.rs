@@ -54,6 +54,11 @@ pub fn file_details(metadata: &Metadata) -> FileDetails {
     }
 }
 
+/// A descriptor for nothing, to be closed when one is needed.
+pub fn spare() -> io::Result<File> {
+    File::open("/dev/null")
+}
+
 /// Opens without waiting for the other end of a named pipe, and without taking a terminal for the process's own.
 pub fn open_file(options: &mut OpenOptions, mode: u32, path: &Path) -> io::Result<File> {
     let opened = options.mode(mode).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);

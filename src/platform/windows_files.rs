@@ -37,6 +37,11 @@ pub fn file_details(metadata: &Metadata) -> FileDetails {
     FileDetails { mode: 0o444 | write | search, links: 1, allocated: metadata.file_size(), ..FileDetails::default() }
 }
 
+/// A descriptor for nothing, to be closed when one is needed.
+pub fn spare() -> io::Result<File> {
+    File::open("NUL")
+}
+
 /// Opens; there are no permissions to give to a new file.
 pub fn open_file(options: &mut OpenOptions, _mode: u32, path: &Path) -> io::Result<File> {
     options.open(path)

@@ -70,6 +70,7 @@ pub fn free(reactor: ReactorItem) -> Result {
     reactor.pools.end_all(Kind::Failure);
     simulation::leave(reactor);
     drop(reactor.take_hooks());
+    reactor.waits.clear();
     drop(out);
     wipe(&reactor);
     handles::release_root(reactor, &reactor.pools);

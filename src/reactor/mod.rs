@@ -13,6 +13,7 @@ pub mod soon;
 pub mod thread_queue;
 pub mod timers;
 pub mod turn;
+pub mod waits;
 pub mod watch;
 mod wheel;
 
@@ -190,6 +191,7 @@ pub struct Reactor {
     limits: Cell<Limits>,
     hooks: RefCell<Hooks>,
     logging: Cell<bool>,
+    waits: waits::Waits,
     watches: watch::Watches,
     kept: kept::Kept,
     /// The network's slot number, for `net`; 0: none yet.

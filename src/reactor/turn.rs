@@ -255,7 +255,8 @@ fn run_ready(reactor: ReactorItem) -> bool {
 fn poll(reactor: ReactorItem, how: How) -> Result {
     match wait_time(reactor, how) {
         Some(0) => poll_driver(&reactor, Some(0))?,
-        wait => sleep(reactor, wait)?,
+        wait if !reactor.waits.are_told() => sleep(reactor, wait)?,
+        _ => sleep_between_calls(reactor, how)?,
     }
     if reactor.keeps_something() {
         reactor.take_again(&mut reactor.turn.ready.borrow_mut());
@@ -268,6 +269,16 @@ fn poll_driver(reactor: &Reactor, wait: Option<u64>) -> Result {
     // Borrowed meanwhile: a driver calls nothing back.
     let driver = reactor.driver.borrow();
     driver.as_ref().expect("a reactor that is open has a driver").poll(wait, &mut reactor.turn.ready.borrow_mut())
+}
+
+#[inline(never)]
+fn sleep_between_calls(reactor: ReactorItem, how: How) -> Result {
+    let _wait = reactor.wait();
+    // The host may have done something meanwhile that leaves less to wait for.
+    match wait_time(reactor, how) {
+        Some(0) => poll_driver(&reactor, Some(0)),
+        wait => sleep(reactor, wait),
+    }
 }
 
 #[inline(never)]

@@ -314,10 +314,13 @@ fn end_jobs(reactor: ReactorItem, scope: u32, deadline: u64) {
         drop(record.job.cancel());
     }
     for record in ended.values() {
+        let wait = reactor.wait();
         record.job.wait_until(deadline);
+        drop(wait);
         drop(record.job.take_end());
     }
     if scope == 0 {
+        let _wait = reactor.wait();
         end_threads(pool, deadline);
     }
 }

@@ -52,6 +52,19 @@ static void check_both_families(const char *endpoint) {
     reactor_done(reactor);
 }
 
+TEST(datagrams_a_port_tells_its_descriptor) {
+    lariat_reactor *reactor = real_reactor();
+    lariat_datagram_port *port = noting_port(reactor, "udp://127.0.0.1:0", "a");
+    int fd = -1, type = -1;
+    socklen_t length = sizeof type;
+    CHECK_OK(lariat_datagram_port_descriptor(port, &fd));
+    CHECK_INT(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length), 0);
+    CHECK_INT(type, SOCK_DGRAM);
+    CHECK_STATUS(lariat_datagram_port_descriptor(port, NULL), LARIAT_ERR_INVALID_ARGUMENT);
+    stop_port(reactor, port);
+    reactor_done(reactor);
+}
+
 TEST(datagrams_a_port_of_all_addresses_is_of_both_families) { check_both_families("udp://*:0"); }
 TEST(datagrams_a_port_of_all_ipv6_addresses_is_of_both_families) { check_both_families("udp://[::]:0"); }
 

@@ -1,5 +1,7 @@
 /* Listeners (SEMANTICS 30): where they listen, whom they accept, how they stop; adopted sockets, and those that are passed on. */
+#define _DEFAULT_SOURCE /* SO_REUSEPORT */
 #include "streams.h"
+#include <sys/resource.h>
 
 /* ---- a server and its clients ------------------------------------------------------------------------------------------------------- */
 
@@ -551,6 +553,155 @@ TEST(s30_descriptors_do_not_go_over_tcp) {
     CHECK_STATUS(lariat_transport_take_descriptor(one.own.transport, &fd), LARIAT_EMPTY);
     CHECK_OK(lariat_transport_lose_connection(one.own.transport));
     wire_close(&one, LARIAT_CONNECTION_DONE);
+    reactor_done(reactor);
+}
+
+/* ---- the descriptor of a connection, and what a client binds itself to -------------------------------------------------------------------------------- */
+
+static int socket_option(int fd, int option) {
+    int value = -1;
+    socklen_t length = sizeof value;
+    CHECK_INT(getsockopt(fd, SOL_SOCKET, option, &value, &length), 0);
+    return value;
+}
+
+TEST(s30_a_connection_and_a_listener_tell_their_descriptors) {
+    lariat_reactor *reactor = manual_reactor();
+    each_way(way) {
+        wire one = {0};
+        int fd = -1;
+        wire_open(&one, reactor, way, PLAIN);
+        CHECK_OK(lariat_transport_descriptor(one.own.transport, &fd));
+        CHECK_INT(socket_option(fd, SO_TYPE), SOCK_STREAM);
+        CHECK_STATUS(lariat_transport_descriptor(one.own.transport, NULL), LARIAT_ERR_INVALID_ARGUMENT);
+        if (one.listener) {
+            CHECK_OK(lariat_listener_descriptor(one.listener, &fd));
+            CHECK_INT(socket_option(fd, SO_ACCEPTCONN), 1);
+            CHECK_STATUS(lariat_listener_descriptor(one.listener, NULL), LARIAT_ERR_INVALID_ARGUMENT);
+        }
+        CHECK_OK(lariat_transport_abort_connection(one.own.transport));
+        CHECK_STATUS(lariat_transport_descriptor(one.own.transport, &fd), LARIAT_ERR_CLOSED);
+        wire_close(&one, LARIAT_ERR_CONNECTION_ABORTED);
+    }
+    reactor_done(reactor);
+}
+
+static void check_bound_with(const char *options, int reuse_address, int reuse_port) {
+    lariat_reactor *reactor = manual_reactor();
+    side own = {.name = "own", .reactor = reactor};
+    lariat_protocol protocol = side_protocol(PLAIN);
+    int port, fd, listening = raw_listen(&port), peer = -1;
+    char endpoint[128];
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d?bind=127.0.0.1:0%s", port, options);
+    CHECK_OK(lariat_deferred_release(lariat_reactor_connect(reactor, endpoint, &protocol, &own)));
+    until(reactor, (peer = raw_accept(listening)) >= 0);
+    until(reactor, own.made);
+    CHECK_OK(lariat_transport_descriptor(own.transport, &fd));
+    CHECK_INT(socket_option(fd, SO_REUSEADDR), reuse_address);
+#ifdef SO_REUSEPORT
+    CHECK_INT(socket_option(fd, SO_REUSEPORT), reuse_port);
+#else
+    (void)reuse_port;
+#endif
+    CHECK_OK(lariat_transport_abort_connection(own.transport));
+    until(reactor, own.lost);
+    close(peer);
+    close(listening);
+    notes_clear();
+    reactor_done(reactor);
+}
+
+TEST(s30_a_client_shares_what_it_binds_itself_to_as_it_is_told) {
+    check_bound_with("", 1, 0);
+    check_bound_with("&reuse_address=0", 0, 0);
+    check_bound_with("&reuse_address=0&reuse_port=1", 0, 1);
+}
+
+/* ---- sockets of the host that are connected here, and peers that are turned away -------------------------------------------------------------------- */
+
+static lariat_protocol bare_protocol(void) {
+    lariat_protocol protocol;
+    CHECK_OK(lariat_protocol_init(&protocol, sizeof protocol));
+    return protocol;
+}
+
+TEST(s30_a_socket_that_was_made_elsewhere_connects) {
+    lariat_reactor *reactor = manual_reactor();
+    side own = {.name = "own", .reactor = reactor};
+    lariat_protocol protocol = side_protocol(PLAIN), none = bare_protocol();
+    int port, fd = -1, listening = raw_listen(&port), peer = -1, mine = socket(AF_INET, SOCK_STREAM, 0);
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", port);
+    CHECK(lariat_reactor_connect_socket(reactor, mine, "tcp://name.test:80", &none, NULL) == NULL);
+    CHECK_STATUS(lariat_last_error(), LARIAT_ERR_BAD_ENDPOINT);
+    CHECK(lariat_reactor_connect_socket(reactor, mine, "tcp://127.0.0.1:80?bind=127.0.0.1:0", &none, NULL) == NULL);
+    CHECK_STATUS(lariat_last_error(), LARIAT_ERR_BAD_ENDPOINT);
+    CHECK(lariat_reactor_connect_socket(reactor, listening, endpoint, &none, NULL) == NULL);
+    CHECK_STATUS(lariat_last_error(), LARIAT_ERR_INVALID_ARGUMENT);
+    CHECK_OK(lariat_deferred_release(lariat_reactor_connect_socket(reactor, mine, endpoint, &protocol, &own)));
+    until(reactor, (peer = raw_accept(listening)) >= 0);
+    until(reactor, own.made);
+    CHECK_OK(lariat_transport_descriptor(own.transport, &fd));
+    CHECK_INT(fd, mine);
+    CHECK(lariat_reactor_connect_socket(reactor, peer, endpoint, &none, NULL) == NULL); /* it is connected */
+    CHECK_STATUS(lariat_last_error(), LARIAT_ERR_INVALID_ARGUMENT);
+    CHECK_OK(lariat_transport_abort_connection(own.transport));
+    until(reactor, own.lost);
+    close(peer);
+    close(listening);
+    notes_clear();
+    reactor_done(reactor);
+}
+
+/* The harness counts the descriptors that are open at the end: the library has closed the socket. */
+TEST(s30_a_socket_that_was_made_elsewhere_is_refused_and_closed) {
+    lariat_reactor *reactor = manual_reactor();
+    lariat_protocol none = bare_protocol();
+    int port, listening = raw_listen(&port), mine = socket(AF_INET, SOCK_STREAM, 0);
+    char endpoint[64];
+    close(listening);
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", port);
+    lariat_deferred *connecting = lariat_reactor_connect_socket(reactor, mine, endpoint, &none, NULL);
+    until(reactor, lariat_deferred_called(connecting) == 1);
+    const lariat_failure *failure;
+    void *value;
+    CHECK_OK(lariat_deferred_result(connecting, &value, &failure));
+    CHECK_STATUS(lariat_failure_code(failure), LARIAT_ERR_CONNECTION_REFUSED);
+    CHECK_OK(lariat_deferred_release(connecting));
+    CHECK_INT(fcntl(mine, F_GETFD), -1);
+    notes_clear();
+    reactor_done(reactor);
+}
+
+TEST(s30_who_comes_when_no_descriptors_are_left_is_turned_away_if_that_is_asked_for) {
+    lariat_reactor *reactor = real_reactor();
+    lariat_protocol none = bare_protocol();
+    lariat_listener *listener = lariat_reactor_listen(reactor, "tcp://127.0.0.1:0", &none, NULL, NULL);
+    CHECK_STATUS(lariat_listener_set_turns_away(listener, 2), LARIAT_ERR_INVALID_ARGUMENT);
+    CHECK_OK(lariat_listener_set_turns_away(listener, 1));
+    int peers[3], taken[4096], count = 0;
+    for (int i = 0; i < 3; i++) peers[i] = raw_connect(listener);
+    struct rlimit limit, low;
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    low = (struct rlimit){128, limit.rlim_max};
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &low), 0);
+    while ((taken[count] = dup(peers[0])) >= 0) count++;
+    char byte;
+    for (int i = 0; i < 3; i++) {
+        ssize_t got;
+        until(reactor, (got = read(peers[i], &byte, 1)) >= 0 || errno != EAGAIN);
+        CHECK(got == 0 || errno == ECONNRESET);
+    }
+    CHECK_INT(lariat_listener_connections(listener), 0);
+    CHECK_OK(lariat_listener_set_turns_away(listener, 0));
+    while (count--) close(taken[count]);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (int i = 0; i < 3; i++) close(peers[i]);
+    lariat_deferred *stopped = lariat_listener_stop(listener);
+    CHECK_STATUS(lariat_listener_set_turns_away(listener, 1), LARIAT_ERR_CLOSED);
+    until(reactor, lariat_deferred_called(stopped) == 1);
+    CHECK_OK(lariat_deferred_release(stopped));
+    notes_clear();
     reactor_done(reactor);
 }
 

@@ -15,8 +15,9 @@ pub struct Options {
     pub backlog: Option<i32>,
     /// Several sockets share the port.
     pub reuse_port: bool,
-    /// The address may be one that others use, too: for multicast.
-    pub reuse_address: bool,
+    /// The address may be one that others use, too: for multicast, or, of what connects, one that was used just now,
+    /// which it may unless this forbids it.
+    pub reuse_address: Option<bool>,
     /// Whether an IPv6 socket does without IPv4.
     pub only_v6: Option<bool>,
     /// The permissions of a Unix socket's file.
@@ -48,7 +49,7 @@ impl Default for Options {
         Self {
             backlog: None,
             reuse_port: false,
-            reuse_address: false,
+            reuse_address: None,
             only_v6: None,
             mode: None,
             bind: None,
@@ -97,8 +98,8 @@ const OPTIONS: [(&str, u32); 15] = [
     ("no_delay", TCP),
     ("only_v6", IP_LISTEN | IP_DATAGRAMS),
     ("receive_buffer", ALL),
-    ("reuse_address", IP_DATAGRAMS),
-    ("reuse_port", IP_LISTEN | IP_DATAGRAMS),
+    ("reuse_address", IP_CONNECT | IP_DATAGRAMS),
+    ("reuse_port", IP_LISTEN | IP_CONNECT | IP_DATAGRAMS),
     ("send_buffer", ALL),
     ("time_to_live", TCP | IP_DATAGRAMS),
     ("timeout", CONNECT),
@@ -117,7 +118,7 @@ impl Options {
             "no_delay" => self.no_delay = value.switch()?,
             "only_v6" => self.only_v6 = Some(value.switch()?),
             "receive_buffer" => self.receive_buffer = Some(value.size()?),
-            "reuse_address" => self.reuse_address = value.switch()?,
+            "reuse_address" => self.reuse_address = Some(value.switch()?),
             "reuse_port" => self.reuse_port = value.switch()?,
             "send_buffer" => self.send_buffer = Some(value.size()?),
             "time_to_live" => self.time_to_live = Some(value.number(1, 255)? as u32),

@@ -107,7 +107,7 @@ fn options() {
     assert_eq!(connect("unix:///x?timeout=0.5").options.timeout, Some(Duration::from_millis(500)));
     assert_eq!(connect("tcp://h.example:1?timeout=0").options.timeout, None);
     let options = datagrams("udp://*:0?gro=1&broadcast=1&reuse_address=1&time_to_live=1&type_of_service=8").options;
-    let set = Options { segments: true, broadcast: true, reuse_address: true, ..Options::default() };
+    let set = Options { segments: true, broadcast: true, reuse_address: Some(true), ..Options::default() };
     assert_eq!(options, Options { time_to_live: Some(1), type_of_service: Some(8), ..set });
     let options = listen("unix-abstract://web?receive_buffer=4096&send_buffer=8192").options;
     assert_eq!((options.receive_buffer, options.send_buffer), (Some(4096), Some(8192)));

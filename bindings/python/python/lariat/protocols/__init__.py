@@ -1,0 +1,1 @@
+"""Protocols that cut what comes into pieces."""
