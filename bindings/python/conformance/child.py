@@ -13,7 +13,7 @@ CLASSES = {"epoll": "twisted.internet.epollreactor.EPollReactor", "lariat": "lar
 #: Seconds for a test, where it does not say itself.
 LIMIT = 60.0
 #: The same of those that run a reactor of their own.
-BUILT_LIMIT = 15.0
+BUILT_LIMIT = 10.0
 
 
 def name_of(test):
