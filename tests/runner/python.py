@@ -18,7 +18,7 @@ FILES = ["lariat/__init__.py", "lariat/defer.pyi", "lariat/py.typed", "lariat/_l
 RESULT = re.compile(r"^(\w+) \(([\w.]+)\)(?:\n.*)?? \.\.\. (?:.*\n)*?(ok|FAIL|ERROR|expected failure|skipped ['\"](.*)['\"])$", re.M)
 SECONDS = 300
 # What the conformance tests are those of, and what they need.
-WANTED = ["twisted[tls,http2]==26.10.0", "pyhamcrest", "hypothesis", "klein==24.8.0", "treq==26.7.0", "httpbin", "trustme", "idna"]
+WANTED = ["twisted[tls,http2]==26.10.0", "pyhamcrest", "hypothesis", "klein==24.8.0", "treq==26.7.0", "httpbin", "trustme", "idna", "httpx"]
 
 
 def stage(report, options):

@@ -5,13 +5,20 @@ child.py REACTOR MODULE builder|process RESULTS [SKIPPED-TEST ...]
 
 import importlib
 import json
+import re
 import sys
+import unittest
 
 CLASSES = {"epoll": "twisted.internet.epollreactor.EPollReactor", "lariat": "lariat.twisted.LariatReactor"}
 #: Seconds for a test, where it does not say itself.
-LIMIT = 30.0
+LIMIT = 60.0
 #: The same of those that run a reactor of their own.
 BUILT_LIMIT = 10.0
+
+
+def name_of(test):
+    """The same on every reactor: a class that ReactorBuilder has made has the reactor's name in its own."""
+    return re.sub("_(Lariat|EPoll)ReactorTests", "_Tests", test.id())
 
 
 def main(reactor, name, kind, path, left_out):
@@ -45,11 +52,11 @@ def main(reactor, name, kind, path, left_out):
 
         def _note(self, test, outcome, why=""):
             # A test that fails in its own way and then in its clean-up has failed once.
-            worst = self.outcomes.get(test.id())
-            if worst in ("failed",) or (worst == "skipped" and outcome == "passed"):
+            before = self.outcomes.get(test.id())
+            if before == "failed" or before == "skipped" and outcome == "passed":
                 return
             self.outcomes[test.id()] = outcome
-            results.write(json.dumps([test.id().replace("_LariatReactorTests", "_Tests").replace("_EPollReactorTests", "_Tests"), outcome, why]) + "\n")
+            results.write(json.dumps([name_of(test), outcome, why]) + "\n")
 
         def addSuccess(self, test):
             super().addSuccess(test)
@@ -89,12 +96,6 @@ def main(reactor, name, kind, path, left_out):
 
     left_out = set(left_out)
 
-    def wanted(test):
-        name = test.id().replace("_LariatReactorTests", "_Tests").replace("_EPollReactorTests", "_Tests")
-        return name not in left_out
-
-    import unittest
-
     def flat(suite):
         for test in suite:
             if isinstance(test, unittest.TestSuite):
@@ -103,7 +104,7 @@ def main(reactor, name, kind, path, left_out):
                 yield test
 
     module = importlib.import_module(name)
-    tests = [test for test in flat(runner.TestLoader().loadModule(module)) if wanted(test)]
+    tests = [test for test in flat(runner.TestLoader().loadModule(module)) if name_of(test) not in left_out]
     if kind == "builder":
         suffix = CLASSES[reactor].rpartition(".")[2] + "Tests"
         tests = [test for test in tests if type(test).__name__.endswith(suffix)]

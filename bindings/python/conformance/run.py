@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 HERE = pathlib.Path(__file__).resolve().parent
 #: Seconds for a module on a reactor.
-LIMIT = 90
+LIMIT = 240
 PACKAGES = [
     ("twisted.internet.test", "builder"),
     ("twisted.internet.test", "process"),

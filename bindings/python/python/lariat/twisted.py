@@ -754,7 +754,10 @@ class _Resolver:
 
         look_up = None
         found = defer.Deferred(give_up)
-        look_up = _lariat.LookUp(self._reactor._core, name, 4, float(sum(timeout)), done)
+        try:
+            look_up = _lariat.LookUp(self._reactor._core, name, 4, float(sum(timeout)), done)
+        except ValueError as why:
+            return defer.fail(failure.Failure(error.DNSLookupError(f"address {name!r} not found: {why}")))
         if found.called:
             look_up = None
         return found
@@ -794,7 +797,11 @@ class _NameResolver:
             receiver.resolutionComplete()
 
         receiver.resolutionBegan(resolution)
-        _lariat.LookUp(self._reactor._core, hostName, family, 0.0, done)
+        try:
+            _lariat.LookUp(self._reactor._core, hostName, family, 0.0, done)
+        except ValueError as why:
+            # It is none that could be looked up.
+            self._reactor.callLater(0, done, None, 0, str(why))
         return resolution
 
 
