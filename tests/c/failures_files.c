@@ -280,6 +280,7 @@ TEST(a_file_that_becomes_too_large) {
 }
 
 TEST(no_descriptor_is_left) {
+    if (is_under("valgrind")) SKIP("valgrind keeps the limit itself, and opens what a file is made by all the same");
     lariat_reactor *reactor = real_reactor();
     folder_new();
     put_file(in_folder("good"), "good");

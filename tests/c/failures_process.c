@@ -345,8 +345,10 @@ TEST(f35_a_reactor_that_is_freed_leaves_its_children_running) {
     /* They were not killed: they read an end, and leave. Another reactor's child has them waited for. */
     siginfo_t information;
     for (int pids[] = {own.pid, early.pid}, i = 0; i < 2; i++) {
-        CHECK_INT(waitid(P_PID, (id_t)pids[i], &information, WEXITED | WNOWAIT), 0);
-        CHECK_INT(information.si_code, CLD_EXITED);
+        int is_there = waitid(P_PID, (id_t)pids[i], &information, WEXITED | WNOWAIT) == 0;
+        /* Where a process has no descriptor, a thread waits for it, and may be quicker. */
+        if (!is_there && is_under("valgrind")) CHECK_INT(errno, ECHILD);
+        else CHECK(is_there && information.si_code == CLD_EXITED);
     }
     reactor = real_reactor();
     start(reactor, shell("true"), &next);

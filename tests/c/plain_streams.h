@@ -50,11 +50,15 @@ static inline void test_check_refused(const char *file, int line, const lariat_t
 
 /* ---- an older system, or one that is closed ------------------------------------------------------------------------------------------ */
 
+static inline void needs_old_system(void) {
+    if (getenv("LARIAT_TEST_TOOL")) SKIP("the checkers need these calls themselves");
+}
+
 /* From here on this process has no preadv2 and no pwritev2, and can open nothing, /proc/self/fd included: what a kernel before 4.6 and
  * a process that has changed its user find. Not to be undone: a case is a process. */
 static inline void old_system(void) {
 #ifdef __linux__
-    if (getenv("LARIAT_TEST_TOOL")) SKIP("the checkers need these calls themselves");
+    needs_old_system();
 #define REFUSE(call, error)                                                                                       \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
     struct sock_filter refuse[] = {

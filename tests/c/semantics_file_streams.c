@@ -284,6 +284,7 @@ TEST(files_that_are_no_streams_are_refused) {
 
 /* A kernel that cannot say whether it would wait: every part is read, and written, by a job. */
 TEST(on_an_old_system_files_are_read_and_written_by_jobs) {
+    needs_old_system();
     lariat_reactor *reactor = real_reactor();
     folder one = folder_new();
     side in = {.name = "r"}, out = {.name = "w"};
