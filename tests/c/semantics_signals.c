@@ -82,12 +82,13 @@ TEST(signals_that_the_system_queues_are_all_counted) {
     lariat_reactor *reactor = manual_reactor();
     union sigval nothing = {.sival_int = 0};
     lariat_signal_watch *one = watch(reactor, SIGRTMIN + 3, "one");
-    lariat_signal_watch *last = watch(reactor, SIGRTMAX, "last");
+    int highest = is_under("valgrind") ? SIGRTMAX - 1 : SIGRTMAX; /* which is valgrind's own */
+    lariat_signal_watch *last = watch(reactor, highest, "last");
     for (int i = 0; i < 1000; i++) CHECK_INT(sigqueue(getpid(), SIGRTMIN + 3, nothing), 0);
     turn(reactor);
     CHECK_NOTES("one:other");
     CHECK_INT(lariat_signal_watch_count(one), 1000);
-    raise(SIGRTMAX);
+    raise(highest);
     turn(reactor);
     CHECK_NOTES("last:other");
     CHECK_OK(lariat_signal_watch_stop(one));
