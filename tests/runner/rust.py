@@ -60,13 +60,13 @@ def model(report, _options):
         return report.skipped("Rust", "the model test for longer", "there is no tests/model/main.rs")
     model_test = ["--profile", "instrumented", "--test", "model"]
     cargo_test(report, "the model test for longer", *model_test, "--target-dir", TARGET / "testing",
-               env=project.environment(LARIAT_MODEL_SECONDS=60))
+               env=project.environment(LARIAT_MODEL_SECONDS=30))
     flags = {"RUSTC_BOOTSTRAP": 1, "RUSTFLAGS": "-Zsanitizer=address", "RUSTDOCFLAGS": "-Zsanitizer=address"}
     cargo_test(report, "the model test under AddressSanitizer", *model_test, "--target", project.HOST, "--target-dir",
-               TARGET / "asan", env=project.environment(LARIAT_MODEL_SECONDS=30, **flags))
+               TARGET / "asan", env=project.environment(LARIAT_MODEL_SECONDS=10, **flags))
     if project.missing("valgrind"):
         return report.skipped("Rust", "the model test under valgrind", "valgrind is not installed")
     output = build.cargo("test", *model_test, "--target-dir", TARGET / "testing", "--no-run", what="the model test")
     program = re.search(r"Executable .*\((.*)\)", output).group(1)
     cargo_test(report, "the model test under valgrind", command=[*VALGRIND, program],
-               env=project.environment(LARIAT_MODEL_SECONDS=30, LARIAT_TEST_TOOL="valgrind"))
+               env=project.environment(LARIAT_MODEL_SECONDS=10, LARIAT_TEST_TOOL="valgrind"))
