@@ -153,13 +153,21 @@ fn fork(start: &Start<'_>) -> io::Result<Child> {
     };
     match pid {
         0 => run_child(start),
-        -1 => Err(io::Error::last_os_error()),
+        -1 => match io::Error::last_os_error() {
+            // An emulator that knows no such child.
+            why if why.raw_os_error() == Some(libc::EINVAL) => plain_fork(start),
+            why => Err(why),
+        },
         pid => Ok(Child::new(pid as libc::pid_t, descriptor)),
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 fn fork(start: &Start<'_>) -> io::Result<Child> {
+    plain_fork(start)
+}
+
+fn plain_fork(start: &Start<'_>) -> io::Result<Child> {
     // SAFETY: the child makes system calls alone, and never returns.
     match unsafe { libc::fork() } {
         0 => run_child(start),
