@@ -112,6 +112,20 @@ statuses! {
     PROCESS_DONE = -55, "the process has ended well";
     ERR_PROCESS_TERMINATED = -56, "the process has failed, or was killed";
     ERR_STATUS_UNKNOWN = -57, "somebody else has waited for the process";
+    ERR_TLS = -60, "TLS failed";
+    ERR_TLS_ALERT = -61, "the peer has ended TLS";
+    ERR_CERTIFICATE_EXPIRED = -62, "the peer's certificate has expired, or is not valid yet";
+    ERR_CERTIFICATE_NAME = -63, "the peer's certificate is for another name";
+    ERR_CERTIFICATE_ISSUER = -64, "the peer's certificate is issued by nobody that is trusted";
+    ERR_CERTIFICATE_INVALID = -65, "the peer's certificate is not valid";
+    ERR_CERTIFICATE_PIN = -66, "the peer's certificate is not the pinned one";
+    ERR_CERTIFICATE_MISSING = -67, "the peer has shown no certificate";
+    ERR_ALPN = -68, "there is no protocol that both sides speak";
+    ERR_BAD_CERTIFICATE = -69, "a certificate or private key cannot be used";
+    ERR_BAD_MESSAGE = -70, "what came is not a message that it could be";
+    ERR_REDIRECT = -71, "a redirect that is not to be followed";
+    ERR_STREAM_RESET = -85, "the stream of HTTP/2 was reset";
+    ERR_WEBSOCKET_HANDSHAKE = -80, "the other side does not agree to a WebSocket";
 }
 
 impl Status {

@@ -22,7 +22,7 @@ impl Body for Bytes {
 }
 
 /// Bytes as a value, freed with it; `data` has room for a NUL.
-pub(super) fn make(reactor: ReactorItem, mut data: Vec<u8>) -> Result<Owned> {
+pub fn make(reactor: ReactorItem, mut data: Vec<u8>) -> Result<Owned> {
     let bytes = reactor.pools.alloc::<Bytes>()?;
     data.push(0);
     bytes.data.replace(data);
@@ -46,6 +46,12 @@ impl Bytes {
     /// Where they are, for as long as they live.
     pub fn data(&self) -> Word {
         Word::new(self.data.borrow().as_ptr())
+    }
+
+    /// Lends them, without the NUL.
+    pub fn with<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
+        let data = self.data.borrow();
+        read(&data[..data.len() - 1])
     }
 
     /// How many there are.

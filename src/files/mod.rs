@@ -15,7 +15,7 @@ mod line;
 pub mod path;
 pub mod temporary;
 mod tree;
-mod trouble;
+pub(crate) mod trouble;
 mod value;
 pub mod watch;
 pub mod whole;

@@ -17,6 +17,8 @@ const SEGMENTS: usize = 1 << SEGMENT_BITS;
 const NOBODY: usize = 0;
 const POISONED: usize = 1;
 const MOVING: usize = 2;
+/// No thread word is this small: what every thread may use, see [`super::shared`].
+const EVERYBODY: usize = 3;
 
 /// One segment. The owner's thread writes `busy`; everything else changes only while nobody or a mover owns it.
 #[repr(align(64))]
@@ -200,9 +202,24 @@ fn refusal(word: Word, kind: Kind) -> Status {
         NOBODY if entry.kind.load(Ordering::Relaxed) == kind as u32 => Status::ERR_STALE_HANDLE,
         NOBODY => Status::ERR_INVALID_HANDLE,
         POISONED => Status::ERR_PANIC,
+        EVERYBODY if entry.kind.load(Ordering::Relaxed) == kind as u32 => Status::ERR_STALE_HANDLE,
+        EVERYBODY => Status::ERR_INVALID_HANDLE,
         owner if owner != platform::thread_word() => Status::ERR_WRONG_THREAD,
         _ if entry.kind.load(Ordering::Relaxed) != kind as u32 => Status::ERR_INVALID_HANDLE,
         _ => Status::ERR_STALE_HANDLE,
+    }
+}
+
+/// Whether a word names a segment of `kind` that every thread may use; else why not.
+pub(super) fn check_shared(word: Word, kind: Kind) -> Result {
+    match parts(word).map(|(index, _)| entry_of(index)) {
+        Some(entry)
+            if entry.kind.load(Ordering::Relaxed) == kind as u32
+                && entry.owner.load(Ordering::Acquire) == EVERYBODY =>
+        {
+            Ok(())
+        }
+        _ => Err(refusal(word, kind)),
     }
 }
 
@@ -314,6 +331,18 @@ pub(super) fn own(number: u32, slot: *mut u8, token: Word) {
     entry.reactor_token.store(token.addr(), Ordering::Relaxed);
     entry.busy.store(0, Ordering::Relaxed);
     entry.owner.store(platform::thread_word(), Ordering::Release);
+}
+
+/// Gives the segment to all threads, for the life of the process.
+pub(super) fn share(number: u32) {
+    let entry = &DIRECTORY.entries[number as usize];
+    entry.reactor_token.store(0, Ordering::Relaxed);
+    entry.owner.store(EVERYBODY, Ordering::Release);
+}
+
+/// Whether it still is what [`share`] made it: in a child of fork it is not.
+pub(super) fn is_shared(number: u32) -> bool {
+    DIRECTORY.entries[number as usize].owner.load(Ordering::Acquire) == EVERYBODY
 }
 
 /// Nobody's from here on, and free to be claimed again.

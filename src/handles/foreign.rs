@@ -94,6 +94,12 @@ pub type LostFn = extern "C-unwind" fn(Word, Word, Word);
 pub type ChildDataFn = extern "C-unwind" fn(Word, i32, Word, usize, Word);
 /// `lariat_child_connection_lost_fn`: process, descriptor, reason, self.
 pub type ChildLostFn = extern "C-unwind" fn(Word, i32, Word, Word);
+/// `lariat_websocket_message_received_fn`: WebSocket, kind, data, length, self.
+pub type MessageFn = extern "C-unwind" fn(Word, i32, Word, usize, Word);
+/// `lariat_websocket_fragment_received_fn`: WebSocket, kind, data, length, whether it is the last, self.
+pub type FragmentFn = extern "C-unwind" fn(Word, i32, Word, usize, i32, Word);
+/// `lariat_websocket_closed_fn`: WebSocket, code, reason, failure, self.
+pub type ClosedFn = extern "C-unwind" fn(Word, i32, Word, Word, Word);
 /// `lariat_build_protocol_fn`: listener, transport, where self goes, user data; returns a status.
 pub type BuildFn = extern "C-unwind" fn(Word, Word, &mut Word, Word) -> i32;
 /// `lariat_attempt_failed_fn`: client, failure, seconds, user data.

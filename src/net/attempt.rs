@@ -3,7 +3,7 @@
 use super::endpoint::Options;
 use super::protocol::Protocol;
 use super::transport::{self, Transport, flag};
-use super::{Fresh, ending, reading, writing};
+use super::{Fresh, ending, reading, tls, writing};
 use crate::driver::sockets::{Carries, SocketOption};
 use crate::driver::{Address, Ready};
 use crate::handles::{Item, Owned, Word};
@@ -92,6 +92,7 @@ fn abandon(transport: Item<Transport>) {
 /// The same, its socket left as it is.
 pub(super) fn forget(transport: Item<Transport>) {
     let reactor = transport.root();
+    tls::handshake::stop_timer(transport);
     transport.take_extra();
     transport.set(flag::LOST);
     reactor.pools.free(transport);
@@ -108,6 +109,9 @@ pub fn give_up(transport: Item<Transport>) {
 
 /// The driver says that something became of it.
 pub(super) fn progress(transport: Item<Transport>, ready: Ready) {
+    if transport.has(flag::TLS) {
+        return tls::handshake::progress(transport, ready);
+    }
     if !ready.readiness.writable && !ready.ended && !transport.has(flag::PLAIN) {
         return;
     }

@@ -6,8 +6,9 @@ use super::connect_error::{self, Refusal};
 use super::endpoint::{self, Endpoint, Options, Place, Purpose};
 use super::protocol::Protocol;
 use super::resolver::{self, Answer, Ask, LookUp};
+use super::tls::{self, handshake, handshake::Role};
 use super::transport::Transport;
-use super::{Fresh, adopt};
+use super::{Fresh, adopt, ending};
 use crate::deferred::{Deferred, DeferredItem, chain, later};
 use crate::driver::Address;
 use crate::handles::{self, Body, CallFn, Item, Kind, Owned, Word};
@@ -19,6 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// How long an attempt is alone before the next address is tried beside it: RFC 8305's 250 milliseconds.
 const DELAY: u64 = 250_000_000;
@@ -36,6 +38,8 @@ struct Plan {
     target: String,
     /// What all of it may take, in nanoseconds.
     timeout: u64,
+    /// What the connection begins with, and whom it wants to talk to.
+    tls: Option<(Arc<tls::Client>, Option<String>)>,
 }
 
 /// A connection in the making, until the first attempt succeeds or the last has failed.
@@ -66,7 +70,28 @@ impl Body for Connecting {
 
 /// Connects; the Deferred fires with the transport's handle, never from inside this call.
 pub fn connect(reactor: ReactorItem, endpoint: &[u8], protocol: Rc<Protocol>, this: Owned) -> Result<DeferredItem> {
-    connect_with(reactor, endpoint, None, protocol, this)
+    connect_with(reactor, endpoint, (None, tls_of(endpoint, None)?), protocol, this)
+}
+
+/// The same, with TLS as is said here; the endpoint says nothing of it then.
+pub fn connect_tls(
+    reactor: ReactorItem,
+    endpoint: &[u8],
+    tls: Arc<tls::Client>,
+    protocol: Rc<Protocol>,
+    this: Owned,
+) -> Result<DeferredItem> {
+    connect_with(reactor, endpoint, (None, tls_of(endpoint, Some(tls))?), protocol, this)
+}
+
+/// The TLS of what connects: as is said beside the endpoint, or in it; None: it has none.
+pub(super) fn tls_of(endpoint: &[u8], given: Option<Arc<tls::Client>>) -> Result<Option<Arc<tls::Client>>> {
+    match (endpoint::parse(endpoint, Purpose::Connect)?.options.tls, given) {
+        (None, given) => Ok(given),
+        (Some(said), Some(given)) if said.is_empty() => Ok(Some(given)),
+        (Some(_), Some(_)) => Err(endpoint::said_twice(endpoint)),
+        (Some(said), None) => said.client().map(Some).map_err(|why| endpoint::refused(endpoint, why)),
+    }
 }
 
 /// The same with a socket of the host, which is the library's when this succeeds.
@@ -77,17 +102,22 @@ pub fn connect_socket(
     protocol: Rc<Protocol>,
     this: Owned,
 ) -> Result<DeferredItem> {
-    connect_with(reactor, endpoint, Some(socket), protocol, this)
+    connect_with(reactor, endpoint, (Some(socket), tls_of(endpoint, None)?), protocol, this)
 }
 
-fn connect_with(
+/// The same; what the endpoint says of TLS is read already.
+pub(super) fn connect_with(
     reactor: ReactorItem,
     endpoint: &[u8],
-    socket: Option<Socket>,
+    (socket, tls): (Option<Socket>, Option<Arc<tls::Client>>),
     protocol: Rc<Protocol>,
     this: Owned,
 ) -> Result<DeferredItem> {
     let Endpoint { place, options } = endpoint::parse(endpoint, Purpose::Connect)?;
+    let name = server_name(&place);
+    if let Some(tls) = &tls {
+        Role::client(tls, name.as_deref()).map_err(|why| endpoint::refused(endpoint, why))?;
+    }
     super::open(reactor)?;
     let own = socket.map(|socket| taken(reactor, socket, &place, &options)).transpose()?;
     handles::check_memory(4096)?;
@@ -102,6 +132,7 @@ fn connect_with(
         this,
         target: connect_error::target(&place),
         timeout,
+        tls: tls.map(|tls| (tls, name)),
         how: How { bind: options.bind, options: Rc::new(options) },
         own,
     });
@@ -115,6 +146,15 @@ fn connect_with(
     })?;
     chain::set_canceller_data(deferred, connecting.word());
     Ok(deferred)
+}
+
+/// Whom a server's certificate must be for, if nothing else says.
+fn server_name(place: &Place) -> Option<String> {
+    match place {
+        Place::Name { name, .. } => Some(name.clone()),
+        Place::At(address) => address.ip().map(|address| address.ip().to_string()),
+        Place::Any { .. } | Place::Inherited(_) => None,
+    }
 }
 
 /// A socket of the host for one address.
@@ -262,13 +302,59 @@ fn attempted(word: Word, address: Address, outcome: std::result::Result<Item<Tra
     let Some(connecting) = get(word) else { return };
     connecting.attempts.borrow_mut().retain(|(of, _)| *of != address);
     match outcome {
-        Ok(transport) => succeed(connecting, transport),
+        Ok(transport) => match connecting.with_plan(|plan| plan.tls.clone()).flatten() {
+            Some((tls, name)) => shake_hands(connecting, (address, transport), &tls, name.as_deref()),
+            None => succeed(connecting, transport),
+        },
         Err(Failed::System(why)) => {
             connecting.refusals.borrow_mut().push(Refusal::of_system(address, &why));
             go_on(connecting);
         }
         // The Deferred is cancelled by the same end.
         Err(Failed::Ended(_)) => {}
+    }
+}
+
+/// The address has answered, and is the only one from here on; the time for all of it goes on.
+fn shake_hands(
+    connecting: Item<Connecting>,
+    (address, transport): (Address, Item<Transport>),
+    tls: &Arc<tls::Client>,
+    name: Option<&str>,
+) {
+    stop(&connecting.next);
+    connecting.waiting.borrow_mut().clear();
+    let others = connecting.attempts.replace(vec![(address, transport)]);
+    for (_, other) in others.into_iter().filter(|(_, other)| other.is_alive()) {
+        attempt::give_up(other);
+    }
+    let word = connecting.word();
+    let done: attempt::Done = Box::new(move |_, outcome| shaken(word, outcome));
+    let begun = Role::client(tls, name).and_then(|role| handshake::begin(transport, role, Vec::new(), done));
+    match begun {
+        // The client speaks first.
+        Ok(()) => super::reading::again(transport.root(), transport),
+        Err(why) => {
+            ending::lost(transport, why);
+            let why = Refusal { address, status: why, os_error: 0, why: connect_error::words_of(why) };
+            fail(connecting, |target, _| connect_error::of_refusals(target, &[why]));
+        }
+    }
+}
+
+/// The handshake has succeeded or failed.
+fn shaken(word: Word, outcome: std::result::Result<Item<Transport>, Failed>) {
+    let Some(connecting) = get(word) else { return };
+    connecting.attempts.take();
+    match outcome {
+        Ok(transport) => succeed(connecting, transport),
+        Err(Failed::Ended(reason)) => {
+            // Whoever waits is cancelled by the same end of the reactor or the scope.
+            if let Some(why) = connect_error::of_handshake(reason) {
+                fail(connecting, |target, _| why(target));
+            }
+        }
+        Err(Failed::System(_)) => {}
     }
 }
 

@@ -3,8 +3,9 @@
 use super::endpoint::Place;
 use super::error;
 use super::resolver::LookUpError;
+use crate::deferred::failure;
 use crate::driver::Address;
-use crate::handles::Word;
+use crate::handles::{self, Word};
 use crate::reactor::ReactorItem;
 use crate::reactor::timers::SECOND;
 use crate::status::{self, Status};
@@ -87,6 +88,17 @@ pub(super) fn of_timeout(target: &str, timeout: u64, refusals: &[Refusal], pendi
         message = format!("{message}: {}", list(refusals, pending));
     }
     Failure { status: Status::ERR_TIMED_OUT, os_error: 0, message }
+}
+
+/// The TLS handshake has failed for this reason; None: nobody is to be told, since it was ended from here.
+pub(super) fn of_handshake(reason: Word) -> Option<impl FnOnce(&str) -> Failure> {
+    let reason = handles::get::<failure::Failure>(reason).ok()?;
+    let (status, os_error, words) = (Status(reason.code()), reason.os_error(), reason.own_message());
+    (status != Status::ERR_CLOSED).then_some(move |target: &str| {
+        let words = words.unwrap_or_else(|| status.text().to_string_lossy().into_owned());
+        let message = format!("connecting to {target}: {words}");
+        Failure { status, os_error, message }
+    })
 }
 
 fn list(refusals: &[Refusal], pending: &[Address]) -> String {

@@ -1,9 +1,9 @@
 //! Connections to one endpoint, made again and again: what clients that last and pools have in common.
 
 use super::connect;
-use super::endpoint::{self, Purpose};
 use super::listener::{self, Build};
 use super::protocol::Protocol;
+use super::tls;
 use super::transport::{Ended, Transport, flag};
 use super::{attempt, ending};
 use crate::deferred::{Deferred, cancel, chain};
@@ -11,10 +11,13 @@ use crate::handles::{self, BothFn, Item, Owned, Word};
 use crate::reactor::ReactorItem;
 use crate::status::{Result, Status};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// See the module.
 pub struct Dialer {
     endpoint: Vec<u8>,
+    /// One for all connections, which then go on with each other's sessions.
+    tls: Option<Arc<tls::Client>>,
     protocol: Rc<Protocol>,
     build: Build,
 }
@@ -22,15 +25,26 @@ pub struct Dialer {
 impl Dialer {
     /// Refuses an endpoint that cannot be connected to.
     pub fn new(endpoint: &[u8], protocol: Rc<Protocol>, build: Build) -> Result<Rc<Self>> {
-        endpoint::parse(endpoint, Purpose::Connect)?;
-        Ok(Rc::new(Self { endpoint: endpoint.to_owned(), protocol, build }))
+        Self::with_tls(endpoint, None, protocol, build)
+    }
+
+    /// The same, with TLS as is said here, if it is; the endpoint says nothing of it then.
+    pub fn with_tls(
+        endpoint: &[u8],
+        tls: Option<Arc<tls::Client>>,
+        protocol: Rc<Protocol>,
+        build: Build,
+    ) -> Result<Rc<Self>> {
+        let tls = connect::tls_of(endpoint, tls)?;
+        Ok(Rc::new(Self { endpoint: endpoint.to_owned(), tls, protocol, build }))
     }
 
     /// Begins an attempt, and gives its Deferred's handle. `told`, which gets `data`, is told of a connection that has
     /// no protocol yet, or of the failure; not from inside this call.
     pub fn begin(&self, reactor: ReactorItem, told: BothFn, data: Word) -> Result<Word> {
         // Nothing is read before it has its own protocol: until the loop is back there is none to read for.
-        let deferred = connect::connect(reactor, &self.endpoint, Rc::default(), Owned::default())?;
+        let how = (None, self.tls.clone());
+        let deferred = connect::connect_with(reactor, &self.endpoint, how, Rc::default(), Owned::default())?;
         let added = chain::add_both(deferred, told, Owned::new(data, None));
         if added.is_err() {
             cancel::cancel(deferred);
@@ -72,7 +86,7 @@ pub fn give_up(attempt: Word) {
 
 impl Item<Transport> {
     /// Whether nothing speaks against using it once more.
-    pub(super) fn is_sound(self) -> bool {
+    pub(crate) fn is_sound(self) -> bool {
         const ENDS: u32 =
             flag::LOST | flag::LOSING | flag::LOSING_WRITE | flag::READ_CLOSED | flag::WRITE_CLOSED | flag::PEER_ENDED;
         !self.has(ENDS)

@@ -1,7 +1,7 @@
 //! How a connection ends: once, last, with a reason, and never from inside the call that ends it.
 
 use super::transport::{Transport, flag};
-use super::{error, listener, plain, producer, writing};
+use super::{error, listener, plain, producer, tls, writing};
 use crate::deferred::{Deferred, chain, failure};
 use crate::driver::sockets::SocketOption;
 use crate::handles::{self, Item, Word};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 impl Item<Transport> {
     /// Ends with this status and message.
-    pub(super) fn lost_to(self, status: Status, message: &str) {
+    pub fn lost_to(self, status: Status, message: &str) {
         if !self.has(flag::LOST) {
             let reason = error::failure(self.root(), status, format_args!("{}: {message}", self.name()), None);
             lost_with(self, reason);
@@ -22,7 +22,7 @@ impl Item<Transport> {
     }
 
     /// How messages name it: by its peer.
-    pub(super) fn name(self) -> String {
+    pub fn name(self) -> String {
         if let Some(name) = plain::name(self) {
             return name;
         }
@@ -43,7 +43,7 @@ pub(super) fn lost(transport: Item<Transport>, status: Status) {
 
 /// Ends with the status and the words that a call has left. What was written before goes out as far as the system has
 /// room for it now: answers to what came before the peer broke the rules do not depend on how its bytes arrived.
-pub(super) fn fail(transport: Item<Transport>, why: Status) {
+pub fn fail(transport: Item<Transport>, why: Status) {
     if !transport.has(flag::LOST) {
         let message = crate::status::detail_of(why);
         let message = message.unwrap_or_else(|| why.text().to_string_lossy().into_owned());
@@ -54,6 +54,10 @@ pub(super) fn fail(transport: Item<Transport>, why: Status) {
 
 /// Ends by an error of the system.
 pub(super) fn lost_by(transport: Item<Transport>, why: &io::Error) {
+    let last_words = if transport.has(flag::TLS) { tls::last_words(transport) } else { None };
+    if let Some(trouble) = last_words.as_ref().or(tls::trouble::of(why)) {
+        return transport.lost_to(trouble.status, &trouble.words);
+    }
     if !transport.has(flag::LOST) {
         let plain = plain::name(transport);
         let status = match error::status_of(why) {
@@ -154,6 +158,7 @@ fn finish_inside(reactor: ReactorItem, transport: Item<Transport>) {
     if let Ok(timer) = handles::get::<DelayedCall>(transport.idle_timer.replace(Word::NULL)) {
         let _ = timers::cancel(timer);
     }
+    tls::handshake::stop_timer(transport);
     let reason = failure::owned(transport.reason.replace(Word::NULL));
     fail_files(transport, reason.word());
     let extra = transport.take_extra();
@@ -196,6 +201,8 @@ fn tell_lost(transport: Item<Transport>, protocol: &super::protocol::Protocol, r
         events::push(reactor, Event { kind: events::CONNECTION_LOST, tag, source, failure, ..Event::default() });
     } else if let Some(function) = protocol.connection_lost {
         function(transport.word(), reason, transport.this());
+    } else if let Some(whole) = &protocol.whole {
+        whole.lost(transport, reason);
     }
 }
 

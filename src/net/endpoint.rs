@@ -5,6 +5,7 @@
 //! udp://127.0.0.1:53          udp4:// and udp6://
 //! unix:///run/x.sock          unix-datagram:///run/x      paths are bytes; %XX stands for one that cannot be there
 //! unix-abstract://name        unix-datagram-abstract://name
+//! tls://example.org:853       https://example.org         and tls4:// and tls6://; https:// has port 443, http:// port 80
 //! systemd://web               systemd://0                 by LISTEN_FDNAMES, or by place
 //! ```
 //!
@@ -14,8 +15,10 @@ mod options;
 mod parts;
 #[cfg(test)]
 mod tests;
+mod tls_options;
 
 pub use options::Options;
+pub use tls_options::TlsOptions;
 
 use crate::driver::sockets::Carries;
 use crate::driver::{Address, Family};
@@ -102,6 +105,7 @@ fn bad<T>(at: usize, why: impl Into<String>) -> Parsed<T> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Ip(Option<Family>),
+    Tls(Option<Family>),
     Path,
     Abstract,
     Inherited,
@@ -112,16 +116,27 @@ struct Scheme {
     form: Form,
     /// None: either.
     carries: Option<Carries>,
+    /// Where no other is said.
+    port: Option<u16>,
 }
 
 const fn scheme(name: &'static str, form: Form, carries: Option<Carries>) -> Scheme {
-    Scheme { name, form, carries }
+    Scheme { name, form, carries, port: None }
 }
 
-const SCHEMES: [Scheme; 11] = [
+const fn with_port(name: &'static str, form: Form, port: u16) -> Scheme {
+    Scheme { name, form, carries: Some(Carries::Stream), port: Some(port) }
+}
+
+const SCHEMES: [Scheme; 16] = [
     scheme("tcp", Form::Ip(None), Some(Carries::Stream)),
     scheme("tcp4", Form::Ip(Some(Family::V4)), Some(Carries::Stream)),
     scheme("tcp6", Form::Ip(Some(Family::V6)), Some(Carries::Stream)),
+    scheme("tls", Form::Tls(None), Some(Carries::Stream)),
+    scheme("tls4", Form::Tls(Some(Family::V4)), Some(Carries::Stream)),
+    scheme("tls6", Form::Tls(Some(Family::V6)), Some(Carries::Stream)),
+    with_port("http", Form::Ip(None), 80),
+    with_port("https", Form::Tls(None), 443),
     scheme("udp", Form::Ip(None), Some(Carries::Datagrams)),
     scheme("udp4", Form::Ip(Some(Family::V4)), Some(Carries::Datagrams)),
     scheme("udp6", Form::Ip(Some(Family::V6)), Some(Carries::Datagrams)),
@@ -138,6 +153,19 @@ pub fn parse(text: &[u8], purpose: Purpose) -> Result<Endpoint> {
         let text = String::from_utf8_lossy(text);
         Status::ERR_BAD_ENDPOINT.because(format_args!("{text}: {} (at byte {})", bad.why, bad.at))
     })
+}
+
+/// Words for TLS that is said in an endpoint, and beside it.
+pub(super) fn said_twice(text: &[u8]) -> Status {
+    let text = String::from_utf8_lossy(text);
+    Status::ERR_BAD_ENDPOINT
+        .because(format_args!("{text}: a TLS configuration was given, so the endpoint has no options of TLS"))
+}
+
+/// What an endpoint asked for was refused: the words name it.
+pub(super) fn refused(text: &[u8], why: Status) -> Status {
+    let words = crate::status::detail_of(why).unwrap_or_else(|| why.text().to_string_lossy().into_owned());
+    why.because(format_args!("{}: {words}", String::from_utf8_lossy(text)))
 }
 
 /// Where datagrams go: an address of this kind of endpoint, nothing to be looked up.
@@ -164,7 +192,7 @@ fn read(text: &[u8], purpose: Purpose) -> Parsed<Endpoint> {
         Some((place, options)) => (place, Some(options)),
         None => (rest, None),
     };
-    let place = read_place(scheme.form, place, purpose)?;
+    let place = read_place(scheme, place, purpose)?;
     let options = options::read(options, scheme.form, purpose, place.family())?;
     Ok(Endpoint { place, options })
 }
@@ -180,22 +208,25 @@ fn check_purpose(scheme: &Scheme, purpose: Purpose) -> Parsed<()> {
     }
 }
 
-fn read_place(form: Form, place: Part, purpose: Purpose) -> Parsed<Place> {
-    match form {
-        Form::Ip(family) => read_ip_place(place, family, purpose),
+fn read_place(scheme: &Scheme, place: Part, purpose: Purpose) -> Parsed<Place> {
+    match scheme.form {
+        Form::Ip(family) | Form::Tls(family) => read_ip_place(place, (family, scheme.port), purpose),
         Form::Path => place.path().map(Place::At),
         Form::Abstract => place.abstract_name().map(Place::At),
         Form::Inherited => read_inherited(place),
     }
 }
 
-fn read_ip_place(place: Part, family: Option<Family>, purpose: Purpose) -> Parsed<Place> {
-    let (host, port) = place.host_and_port()?;
-    let Some(port_part) = port else { return bad(place.end(), "there is no port") };
-    let port = port_part.port()?;
+fn read_ip_place(place: Part, (family, usual): (Option<Family>, Option<u16>), purpose: Purpose) -> Parsed<Place> {
+    let (host, port_part) = place.host_and_port()?;
+    let port = match (port_part, usual) {
+        (Some(port), _) => port.port()?,
+        (None, Some(port)) => port,
+        (None, None) => return bad(place.end(), "there is no port"),
+    };
     let connects = purpose == Purpose::Connect;
     if connects && port == 0 {
-        return bad(port_part.at(), "port 0 cannot be connected to");
+        return bad(port_part.map_or(place.at(), Part::at), "port 0 cannot be connected to");
     }
     if host.bytes() == b"*" {
         return if connects { bad(host.at(), "* cannot be connected to") } else { Ok(Place::Any { family, port }) };

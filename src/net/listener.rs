@@ -3,13 +3,14 @@
 use super::endpoint::Options;
 use super::hand_over::{Dealer, Room};
 use super::protocol::Protocol;
+use super::tls::{self, handshake::Role};
 use super::transport::{self, Transport, flag};
 use super::unix_path::BoundPath;
 use super::{Fresh, attempt, error, reading, would_block};
-use crate::deferred::{Deferred, DeferredItem, chain};
+use crate::deferred::{Deferred, DeferredItem, chain, failure};
 use crate::driver::sockets::{Carries, SocketOption};
 use crate::driver::{Address, Driver, Readiness, Ready};
-use crate::handles::{self, Body, BuildFn, Item, Kind, Owned, Word};
+use crate::handles::{self, Body, BuildFn, Item, Kind, LostFn, Owned, Word};
 use crate::platform::{self, Socket, SystemError};
 use crate::reactor::timers::{self, DelayedCall};
 use crate::reactor::{Reactor, ReactorItem, Served, hooks, scopes};
@@ -54,6 +55,9 @@ pub struct Build {
     pub data: Owned,
 }
 
+/// Told of handshakes that have failed.
+pub struct Teller(pub LostFn, pub Owned);
+
 /// See the module.
 #[derive(Default)]
 pub struct Listener {
@@ -81,6 +85,12 @@ pub struct Listener {
     /// It was said that they had.
     said: Cell<bool>,
     no_delay: Cell<bool>,
+    /// What its connections have, from the first byte on.
+    tls: RefCell<Option<Arc<tls::Server>>>,
+    /// What is offered by ALPN where its TLS says nothing of that.
+    offers: Cell<&'static [&'static [u8]]>,
+    /// Told of those who do not get through their handshake.
+    teller: RefCell<Option<Rc<Teller>>>,
     /// Hands connections on to other reactors.
     dealer: RefCell<Option<Dealer>>,
     /// Another reactor hands it what it has accepted.
@@ -222,6 +232,9 @@ pub(super) fn make(
     listener.short.set(Word::NULL);
     listener.said.set(false);
     listener.spare.take();
+    listener.tls.take();
+    listener.offers.take();
+    listener.teller.take();
     listener.dealer.take();
     listener.room.take();
     Ok(listener)
@@ -389,13 +402,70 @@ pub(super) fn accepted(reactor: ReactorItem, listener: Item<Listener>, socket: F
             transport.set(flag::COUNTED);
         }
     }
+    let tls = listener.tls.borrow().clone();
+    match tls {
+        Some(server) => shake_hands(reactor, listener, transport, server),
+        None => serve(reactor, listener, transport, reading::watch),
+    }
+}
+
+/// Has the connection begin with TLS. Of who does not get through the teller hears, or else the log.
+fn shake_hands(reactor: ReactorItem, listener: Item<Listener>, transport: Item<Transport>, server: Arc<tls::Server>) {
+    let word = listener.word();
+    let done: attempt::Done = Box::new(move |reactor, outcome| match (outcome, handles::get::<Listener>(word)) {
+        (Ok(transport), Ok(listener)) => serve(reactor, listener, transport, |_| Ok(())),
+        (Ok(transport), Err(_)) => super::ending::lost(transport, Status::ERR_CONNECTION_REFUSED),
+        (Err(attempt::Failed::Ended(reason)), listener) => refused(reactor, listener.ok(), reason),
+        (Err(attempt::Failed::System(_)), _) => {}
+    });
+    let begun = tls::handshake::begin(transport, Role::Server(server), Vec::new(), done);
+    if begun.and_then(|()| reading::watch(transport)).is_err() {
+        super::ending::lost(transport, Status::ERR_NO_MEMORY);
+        hooks::log(reactor, hooks::ERROR, "no memory for a connection that was accepted".to_owned());
+    }
+}
+
+fn refused(reactor: ReactorItem, listener: Option<Item<Listener>>, reason: Word) {
+    let teller = listener.and_then(|listener| Some((listener, listener.teller.borrow().clone()?)));
+    if let Some((listener, teller)) = teller {
+        let _out = reactor.call_out();
+        let Teller(function, data) = &*teller;
+        reactor.in_scope(listener.scope.get(), || function(listener.word(), reason, data.word()));
+        return drop_teller(listener.scope.get(), reactor, Some(teller));
+    }
+    if let Ok(reason) = handles::get::<failure::Failure>(reason) {
+        hooks::log(reactor, hooks::INFO, reason.describe());
+    }
+}
+
+/// The last of them frees its user data.
+fn drop_teller(scope: u32, reactor: ReactorItem, teller: Option<Rc<Teller>>) {
+    let _out = reactor.call_out();
+    reactor.in_scope(scope, || drop(teller));
+}
+
+/// Tells of handshakes that have failed; None: nobody.
+pub fn set_teller(listener: Item<Listener>, teller: Option<Teller>) -> Result {
+    check_open(listener)?;
+    let before = listener.teller.replace(teller.map(Rc::new));
+    drop_teller(listener.scope.get(), listener.root(), before);
+    Ok(())
+}
+
+/// Gives a connection its protocol and self, or refuses it.
+fn serve(
+    reactor: ReactorItem,
+    listener: Item<Listener>,
+    transport: Item<Transport>,
+    watch: impl FnOnce(Item<Transport>) -> Result,
+) {
     let built = build(reactor, listener, transport);
-    if built.is_some() && !transport.has(flag::LOST) && reading::watch(transport).is_ok() {
+    if built.is_some() && !transport.has(flag::LOST) && watch(transport).is_ok() {
         let (protocol, this) = built.unwrap_or_default();
         return attempt::establish(transport, protocol, this);
     }
     super::ending::lost(transport, Status::ERR_CONNECTION_REFUSED);
-    reactor.in_scope(scope, || drop(built));
+    reactor.in_scope(transport.scope.get(), || drop(built));
 }
 
 fn peer_of(socket: &Fresh) -> Option<Address> {
@@ -498,9 +568,10 @@ pub(super) fn finish(listener: Item<Listener>) {
     let _out = reactor.call_out();
     let scope = listener.scope.get();
     let stopping = handles::get::<Deferred>(listener.stopping.replace(Word::NULL));
-    let owned = (listener.build.take(), listener.protocol.take());
+    let owned = (listener.build.take(), listener.protocol.take(), listener.teller.take());
     listener.by_peer.take();
     listener.room.take();
+    listener.tls.take();
     reactor.pools.free(listener);
     if let Ok(deferred) = stopping {
         let _ = chain::callback(deferred, Owned::default());
@@ -512,6 +583,27 @@ impl Listener {
     /// Where it listens.
     pub fn address(&self) -> Address {
         self.address.get()
+    }
+
+    /// As the endpoint string that leads there.
+    pub fn endpoint(&self) -> Vec<u8> {
+        let endpoint = self.address().endpoint(false);
+        match endpoint.strip_prefix(b"tcp://") {
+            Some(place) if self.tls.borrow().is_some() => [b"tls://", place].concat(),
+            _ => endpoint,
+        }
+    }
+
+    /// Has those who connect from here on begin with TLS, or not.
+    pub(super) fn use_tls(&self, tls: Option<Arc<tls::Server>>) {
+        *self.tls.borrow_mut() = tls.map(|tls| tls.offering(self.offers.get()));
+    }
+
+    /// Offers these protocols by ALPN from here on, where its TLS, as it is and as it will be set, offers none itself.
+    pub fn offer(&self, protocols: &'static [&'static [u8]]) {
+        self.offers.set(protocols);
+        let tls = self.tls.take();
+        self.use_tls(tls);
     }
 
     /// Has what it accepts dealt out from here on.
@@ -538,6 +630,13 @@ impl Listener {
 
 pub(super) fn check_open(listener: Item<Listener>) -> Result {
     if listener.open.get() { Ok(()) } else { Err(Status::ERR_CLOSED.because("the listener was stopped")) }
+}
+
+/// Has those who connect from here on begin with this TLS.
+pub fn set_tls(listener: Item<Listener>, tls: Arc<tls::Server>) -> Result {
+    check_open(listener)?;
+    listener.use_tls(Some(tls));
+    Ok(())
 }
 
 /// Its socket, for what there is no call for.

@@ -3,7 +3,7 @@
 //!
 //! `transport` is a connection and its state; `reading`, `writing` and `ending` are what happens to it. `listener` makes
 //! transports of what connects here, `attempt` and `connect` of what is connected to. `datagram` is a port for datagrams.
-//! `plain` makes transports of what is no socket. An `endpoint` says where, and `resolver` looks its name up: by
+//! `plain` makes transports of what is no socket, and `tls` has what they carry encrypted. An `endpoint` says where, and `resolver` looks its name up: by
 //! `host_resolver`, or by `names` on `look_up_threads`.
 //! `reconnecting` and `connection_pool` connect again and again, by `dial`; `group` has several reactors listen, by `share`.
 
@@ -40,6 +40,7 @@ pub mod reading;
 pub mod reconnecting;
 pub mod resolver;
 pub mod share;
+pub mod tls;
 pub mod transport;
 pub mod unix_path;
 pub mod writing;
@@ -65,6 +66,8 @@ const SPARE: usize = 64;
 #[derive(Default)]
 pub struct Network {
     buffer: Cell<Option<Box<[u8]>>>,
+    /// What is received to be decrypted.
+    ciphertext: Cell<Option<Box<[u8]>>>,
     /// Emptied write queues, each with an emptied buffer.
     #[expect(clippy::vec_box, reason = "they move to the connections that need them, and back")]
     outs: RefCell<Vec<Box<Out>>>,
@@ -87,6 +90,7 @@ impl Body for Network {
 
     fn end(network: Item<Self>) {
         network.buffer.take();
+        network.ciphertext.take();
         network.space.take();
         network.outs.take();
         network.current.set(Word::NULL);
@@ -124,9 +128,14 @@ fn of(reactor: ReactorItem) -> Item<Network> {
 
 impl Network {
     fn take_buffer(&self) -> Result<Box<[u8]>> {
-        if let Some(buffer) = self.buffer.take() {
-            return Ok(buffer);
-        }
+        self.buffer.take().map_or_else(Self::new_buffer, Ok)
+    }
+
+    fn take_ciphertext(&self) -> Result<Box<[u8]>> {
+        self.ciphertext.take().map_or_else(Self::new_buffer, Ok)
+    }
+
+    fn new_buffer() -> Result<Box<[u8]>> {
         let mut buffer = Vec::new();
         buffer.try_reserve_exact(RECEIVE).map_err(|_| Status::ERR_NO_MEMORY)?;
         buffer.resize(RECEIVE, 0);
@@ -135,6 +144,10 @@ impl Network {
 
     fn give_buffer(&self, buffer: Box<[u8]>) {
         self.buffer.set(Some(buffer));
+    }
+
+    fn give_ciphertext(&self, buffer: Box<[u8]>) {
+        self.ciphertext.set(Some(buffer));
     }
 }
 

@@ -3,28 +3,53 @@
 use super::endpoint::{self, Endpoint, Inherited, Options, Place, Purpose};
 use super::listener::{self, Build, How, Listener};
 use super::protocol::Protocol;
-use super::{adopt, inherited};
+use super::{adopt, inherited, tls};
 use crate::driver::{Address, Family};
 use crate::handles::Item;
 use crate::reactor::ReactorItem;
 use crate::status::{Result, Status};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Connections that wait to be accepted, unless the endpoint says otherwise.
 const BACKLOG: i32 = 1024;
 
 /// Listens where an endpoint says.
 pub fn listen(reactor: ReactorItem, endpoint: &[u8], protocol: Rc<Protocol>, build: Build) -> Result<Item<Listener>> {
-    listen_with(reactor, endpoint, (None, false), protocol, build)
+    let tls = tls_of(endpoint, None)?;
+    listen_with(reactor, endpoint, (None, false), tls, protocol, build)
+}
+
+/// The same, with TLS as is said here; the endpoint says nothing of it then.
+pub fn listen_tls(
+    reactor: ReactorItem,
+    endpoint: &[u8],
+    tls: Arc<tls::Server>,
+    protocol: Rc<Protocol>,
+    build: Build,
+) -> Result<Item<Listener>> {
+    let tls = tls_of(endpoint, Some(tls))?;
+    listen_with(reactor, endpoint, (None, false), tls, protocol, build)
+}
+
+/// The TLS of those who connect: as is said beside the endpoint, or in it; None: they have none.
+pub(super) fn tls_of(endpoint: &[u8], given: Option<Arc<tls::Server>>) -> Result<Option<Arc<tls::Server>>> {
+    match (endpoint::parse(endpoint, Purpose::Listen)?.options.tls, given) {
+        (None, given) => Ok(given),
+        (Some(said), Some(given)) if said.is_empty() => Ok(Some(given)),
+        (Some(_), Some(_)) => Err(endpoint::said_twice(endpoint)),
+        (Some(said), None) => said.server().map(Some).map_err(|why| endpoint::refused(endpoint, why)),
+    }
 }
 
 /// The same; at the address that another listener at the endpoint has got, if there is one. Whether others listen there
-/// as well.
+/// as well. What the endpoint says of TLS is read already.
 pub(super) fn listen_with(
     reactor: ReactorItem,
     endpoint: &[u8],
     (at, shared): (Option<Address>, bool),
+    tls: Option<Arc<tls::Server>>,
     protocol: Rc<Protocol>,
     build: Build,
 ) -> Result<Item<Listener>> {
@@ -47,10 +72,14 @@ pub(super) fn listen_with(
         Place::Inherited(which) => {
             let socket = inherited(&which)?;
             let adopted = adopt::listener(reactor, socket, protocol, build);
-            return adopted.inspect_err(|_| inherited::give_back(socket));
+            let listener = adopted.inspect_err(|_| inherited::give_back(socket))?;
+            listener.use_tls(tls);
+            return Ok(listener);
         }
     };
-    listener::listen(reactor, &at.unwrap_or(address), how, protocol, build)
+    let listener = listener::listen(reactor, &at.unwrap_or(address), how, protocol, build)?;
+    listener.use_tls(tls);
+    Ok(listener)
 }
 
 fn inherited(which: &Inherited) -> Result<crate::platform::Socket> {

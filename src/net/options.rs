@@ -103,8 +103,8 @@ fn own_copy(descriptor: Socket) -> Result<OwnDescriptor> {
 
 /// Sends a descriptor with the next byte that is written.
 pub fn send_descriptor(transport: Item<Transport>, descriptor: Socket) -> Result {
-    if !transport.has(flag::UNIX) {
-        return Err(Status::ERR_NOT_SUPPORTED.because("only a Unix socket carries descriptors"));
+    if !transport.has(flag::UNIX) || transport.has(flag::TLS) {
+        return Err(Status::ERR_NOT_SUPPORTED.because("only a Unix socket carries descriptors, and without TLS alone"));
     }
     writing::send_file(transport, Part::Descriptor(own_copy(descriptor)?))
 }

@@ -299,6 +299,18 @@ impl Out {
         }
     }
 
+    /// Takes what waits, if it is bytes alone.
+    pub fn take_bytes(&mut self) -> Option<Vec<u8>> {
+        let mut whole = Vec::new();
+        let mut offset = self.offset;
+        for part in &self.parts {
+            let Part::Bytes(bytes) = part else { return None };
+            whole.extend_from_slice(&bytes[std::mem::take(&mut offset)..]);
+        }
+        self.clear();
+        Some(whole)
+    }
+
     /// Ends all that waits; returns the Deferreds of files that were not sent.
     pub fn clear(&mut self) -> Vec<Word> {
         let parts = std::mem::take(&mut self.parts);

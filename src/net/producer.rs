@@ -2,7 +2,7 @@
 
 use super::transport::{HIGH_WATER, Transport, flag};
 use super::writing;
-use crate::handles::{Item, Owned, TransportFn, Word};
+use crate::handles::{self, Item, Owned, TransportFn, Word};
 use crate::status::{Result, Status};
 
 /// Who produces what is written, and how it is told.
@@ -56,6 +56,25 @@ pub fn register(transport: Item<Transport>, producer: Producer) -> Result {
         writing::note_written(transport);
     }
     Ok(())
+}
+
+/// Has what the stream is a part of told when too much waits to be written, and when there is room again.
+pub fn register_whole(transport: Item<Transport>) -> Result {
+    let (pause, resume) = (Some(pause_whole as TransportFn), Some(resume_whole as TransportFn));
+    let (data, paused, at_once) = (Owned::default(), false, Share::default());
+    register(transport, Producer { streaming: true, pause, resume, stop: None, data, paused, at_once })
+}
+
+extern "C-unwind" fn pause_whole(transport: Word, _: Word) {
+    if let Ok(transport) = handles::get::<Transport>(transport) {
+        transport.tell_whole(|whole| whole.paused(transport));
+    }
+}
+
+extern "C-unwind" fn resume_whole(transport: Word, _: Word) {
+    if let Ok(transport) = handles::get::<Transport>(transport) {
+        transport.tell_whole(|whole| whole.resumed(transport));
+    }
 }
 
 /// Forgets the producer; what waited for it to end goes on.

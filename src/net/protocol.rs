@@ -26,18 +26,43 @@ pub struct Protocol {
     pub whole: Option<Rc<dyn Whole>>,
 }
 
-/// What a stream is a part of, such as a pipe of a process.
+/// What a stream is a part of, such as a pipe of a process, or a connection of a web server: a protocol of our own. It is
+/// called as the functions of a host's protocol are.
 pub trait Whole {
+    /// The connection is there.
+    fn made(&self, _transport: Item<Transport>) {}
     /// Bytes came.
     fn received(&self, transport: Item<Transport>, data: &[u8]);
+    /// Whether a direction that has ended leaves the other one open.
+    fn keeps_half(&self) -> bool {
+        false
+    }
+    /// Whether the host may give the connection another protocol.
+    fn may_go(&self) -> bool {
+        true
+    }
+    /// The peer sends no more, and the other direction is kept.
+    fn read_ended(&self, _transport: Item<Transport>) {}
+    /// More waits to be written than the high-water mark says; told after [`super::producer::register_whole`].
+    fn paused(&self, _transport: Item<Transport>) {}
+    /// There is room again.
+    fn resumed(&self, _transport: Item<Transport>) {}
+    /// The connection is over, for this reason; last. Only after `made`.
+    fn lost(&self, _transport: Item<Transport>, _reason: Word) {}
     /// Where an event comes from, and which part of that the stream is.
-    fn source(&self) -> (Word, i32);
+    fn source(&self) -> (Word, i32) {
+        (Word::NULL, 0)
+    }
+    /// For who has put it there, to find it again.
+    fn as_any(self: Rc<Self>) -> Rc<dyn Any>;
 }
 
 impl Protocol {
     /// Whether a direction that has ended leaves the other one open.
     pub fn keeps_half(&self) -> bool {
-        self.read_connection_lost.is_some() || self.write_connection_lost.is_some()
+        self.read_connection_lost.is_some()
+            || self.write_connection_lost.is_some()
+            || self.whole.as_ref().is_some_and(|whole| whole.keeps_half())
     }
 
     /// A self that is freed as this protocol wants it.
@@ -52,6 +77,10 @@ pub trait Filter {
     fn received(&self, transport: Item<Transport>, data: &[u8]) -> Result;
     /// The peer sends no more: an error where that cuts something short.
     fn ended(&self, transport: Item<Transport>) -> Result;
+    /// Gets bytes that came in before all that was not handed on yet; hands them on when the loop is back.
+    fn put_back(&self, transport: Item<Transport>, data: &[u8]) -> Result;
+    /// Takes back what came in and was not handed on.
+    fn take_rest(&self) -> Vec<u8>;
     /// For who has put it there, to find it again.
     fn as_any(self: Rc<Self>) -> Rc<dyn Any>;
 }
@@ -73,7 +102,25 @@ impl Item<Transport> {
         } else if let Some(function) = function {
             let _out = reactor.call_out();
             reactor.in_scope(self.scope.get(), || function(self.word(), self.this.get()));
+        } else if kind == events::CONNECTION_MADE {
+            self.tell_whole(|whole| whole.made(self));
+        } else if kind == events::READ_CONNECTION_LOST {
+            self.tell_whole(|whole| whole.read_ended(self));
         }
+    }
+
+    /// Calls what the stream is a part of, if it is of anything.
+    pub(super) fn tell_whole(self, call: impl FnOnce(&dyn Whole)) {
+        if let Some(whole) = self.whole() {
+            let reactor = self.root();
+            let _out = reactor.call_out();
+            reactor.in_scope(self.scope.get(), || call(&*whole));
+        }
+    }
+
+    /// What the stream is a part of.
+    pub fn whole(self) -> Option<Rc<dyn Whole>> {
+        self.with_protocol(|protocol| protocol.whole.clone()).flatten()
     }
 
     /// Whether what it is a part of tells of it.
@@ -95,19 +142,7 @@ impl Item<Transport> {
             let place = Word::new(data.as_ptr());
             reactor.in_scope(self.scope.get(), || function(self.word(), place, data.len(), self.this.get()));
         } else {
-            self.deliver_to_whole(data);
-        }
-    }
-
-    /// Hands data to what the stream is a part of.
-    #[cold]
-    #[inline(never)]
-    fn deliver_to_whole(self, data: &[u8]) {
-        let whole = self.with_protocol(|protocol| protocol.whole.clone()).flatten();
-        if let Some(whole) = whole {
-            let reactor = self.root();
-            let _out = reactor.call_out();
-            reactor.in_scope(self.scope.get(), || whole.received(self, data));
+            self.tell_whole(|whole| whole.received(self, data));
         }
     }
 

@@ -15,11 +15,20 @@ const BUDGET: usize = 256 * 1024;
 /// So much that was not consumed waits at most; then reading pauses until some is.
 const PULLED: usize = 1024 * 1024;
 
-const STOPS: u32 = flag::LOST | flag::PAUSED | flag::READ_LIMITED | flag::READ_CLOSED | flag::LOSING | flag::PULL_FULL;
+const STOPS: u32 = flag::LOST
+    | flag::CONNECTING
+    | flag::PAUSED
+    | flag::READ_LIMITED
+    | flag::READ_CLOSED
+    | flag::LOSING
+    | flag::PULL_FULL;
 
 /// Reads what there is, as far as that is wanted and the budget goes.
 pub(super) fn read(reactor: ReactorItem, network: Item<Network>, transport: Item<Transport>) {
     if transport.has(flag::READING | STOPS) || transport.is_held() {
+        if transport.has(flag::TLS) {
+            super::tls::linger_on(transport);
+        }
         return;
     }
     let Ok(mut buffer) = network.take_buffer() else {
@@ -190,6 +199,19 @@ pub(super) fn renew(transport: Item<Transport>) {
     resume_if_possible(transport);
 }
 
+/// Has bytes that the protocol before has not used handed to the one that is there in the next turn, before what is read
+/// then.
+pub fn leave(transport: Item<Transport>, bytes: Vec<u8>) {
+    let kept = transport.with_new_extra(|extra| (extra.pulled, extra.pulled_at) = (Rc::new(bytes), 0));
+    match kept {
+        Ok(()) => {
+            transport.set(flag::LEFT_OVER);
+            resume_if_possible(transport);
+        }
+        Err(_) => transport.lost_to(Status::ERR_NO_MEMORY, "no memory for what was received"),
+    }
+}
+
 fn hand_over_left(transport: Item<Transport>) {
     transport.clear(flag::LEFT_OVER);
     if transport.has(flag::PULL) {
@@ -297,7 +319,7 @@ pub fn resume(transport: Item<Transport>) -> Result {
 /// Reads what is there, and hands on what was kept, once nothing stops it any more.
 pub fn resume_if_possible(transport: Item<Transport>) {
     let more = flag::READABLE | flag::FILTERED | flag::LEFT_OVER;
-    if transport.has(more) && !transport.has(STOPS | flag::CONNECTING) {
+    if transport.has(more) && !transport.has(STOPS) {
         again(transport.root(), transport);
     }
 }

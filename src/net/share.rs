@@ -4,8 +4,8 @@ use super::endpoint::{self, Place, Purpose};
 use super::group::{self, ReactorGroup, call};
 use super::hand_over::{self, Acceptor, Dealer, Other, Room};
 use super::listener::{Build, Listener};
-use super::open;
 use super::protocol::Protocol;
+use super::{open, tls};
 use crate::driver::Address;
 use crate::handles::{self, Item, Owned, Word};
 use crate::reactor::ReactorItem;
@@ -84,14 +84,16 @@ fn listen_with_all(
     serve: &Serve,
     made: &mut Vec<Word>,
 ) -> Result<Address> {
-    let first = Socket { endpoint: endpoint.to_owned(), at: None, by_port, serve: Arc::clone(serve) };
+    // One for all, so that each can go on with the sessions of the others.
+    let tls = open::tls_of(endpoint, None)?;
+    let first = Socket { endpoint: endpoint.to_owned(), at: None, by_port, tls: tls.clone(), serve: Arc::clone(serve) };
     let (listener, address) = call(group, 0, move |reactor| first.listen(reactor))?;
     made.push(listener);
     let acceptor = Arc::new(Acceptor::new(group::reactor(group.word(), 0)?, listener));
     let mut others = Vec::new();
     for index in 1..group.size() {
         let at = by_port.then_some(address);
-        let other = Socket { endpoint: endpoint.to_owned(), at, by_port, serve: Arc::clone(serve) };
+        let other = Socket { endpoint: endpoint.to_owned(), at, by_port, tls: tls.clone(), serve: Arc::clone(serve) };
         let room = Arc::new(Room::new(Arc::clone(&acceptor)));
         let receives = (!by_port).then(|| Arc::clone(&room));
         let (reactor, listener) = call(group, index, move |reactor| {
@@ -119,18 +121,21 @@ struct Socket {
     /// Where the first one listens, which may have been left to the system.
     at: Option<Address>,
     by_port: bool,
+    tls: Option<Arc<tls::Server>>,
     serve: Serve,
 }
 
 impl Socket {
     fn listen(self, reactor: ReactorItem) -> Result<(Word, Address)> {
         let (protocol, build) = (self.serve)()?;
-        let listener = open::listen_with(reactor, &self.endpoint, (self.at, self.by_port), protocol, build)?;
+        let listener = open::listen_with(reactor, &self.endpoint, (self.at, self.by_port), self.tls, protocol, build)?;
         Ok((listener.word(), listener.address()))
     }
 
     fn receive(self, reactor: ReactorItem, address: Address, room: Arc<Room>) -> Result<Word> {
         let (protocol, build) = (self.serve)()?;
-        Ok(hand_over::receiver(reactor, address, protocol, build, room)?.word())
+        let listener = hand_over::receiver(reactor, address, protocol, build, room)?;
+        listener.use_tls(self.tls);
+        Ok(listener.word())
     }
 }

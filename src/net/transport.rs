@@ -6,7 +6,7 @@ use super::out::Out;
 use super::producer::Producer;
 use super::protocol::{Filter, Protocol};
 use super::rate::Rates;
-use super::{plain, reading, writing};
+use super::{plain, reading, tls, writing};
 use crate::driver::{Address, Driver, Ready};
 use crate::handles::{Body, Item, Kind, Owned, Word};
 use crate::platform::Socket;
@@ -71,6 +71,8 @@ pub mod flag {
     pub const LEFT_OVER: u32 = 1 << 26;
     /// It is no socket of our own: see `plain`.
     pub const PLAIN: u32 = 1 << 27;
+    /// What is sent is encrypted: see `tls`.
+    pub const TLS: u32 = 1 << 28;
 }
 
 /// Above so many bytes that wait to be written a producer is paused, unless set.
@@ -100,6 +102,8 @@ pub struct Extra {
     pub(super) descriptors: Vec<Socket>,
     /// What is read and written, if it is no socket of our own.
     pub(super) side: Option<Rc<plain::Side>>,
+    /// Its TLS, if it has that.
+    pub(super) tls: Option<Rc<tls::Session>>,
 }
 
 /// See the module.
@@ -216,6 +220,11 @@ impl Transport {
         self.this.get()
     }
 
+    /// The scope that it is in; 0: none.
+    pub fn scope(&self) -> u32 {
+        self.scope.get()
+    }
+
     /// The handle of the listener that it came from; may be stale; null of a client.
     pub fn listener(&self) -> Word {
         self.listener.get()
@@ -226,11 +235,16 @@ impl Item<Transport> {
     /// Calls the driver with its socket.
     #[inline]
     pub(super) fn with_socket<R>(self, call: impl FnOnce(&dyn Driver, Socket) -> R) -> R {
-        if self.has(flag::PLAIN) {
-            return plain::with(self, call);
+        if self.has(flag::PLAIN | flag::TLS) {
+            return self.with_other_socket(call);
         }
         let socket = self.socket.get();
         self.root_body().with_driver(|driver| call(driver, socket))
+    }
+
+    #[inline(never)]
+    fn with_other_socket<R>(self, call: impl FnOnce(&dyn Driver, Socket) -> R) -> R {
+        if self.has(flag::TLS) { tls::with(self, call) } else { plain::with(self, call) }
     }
 
     /// Refuses what is over or still connecting.
@@ -287,6 +301,9 @@ pub(super) fn ready(reactor: ReactorItem, transport: Item<Transport>, ready: Rea
 /// Gives a transport another protocol and self; the old self is freed as the old protocol wants it.
 pub fn set_protocol(transport: Item<Transport>, protocol: Rc<Protocol>, this: Owned) -> Result {
     transport.check_open()?;
+    if transport.whole().is_some_and(|whole| !whole.may_go()) {
+        return Err(Status::ERR_INVALID_STATE.because("the connection has a protocol of the library's own"));
+    }
     if protocol.pull {
         transport.with_new_extra(|_| ())?;
     }
@@ -299,7 +316,7 @@ pub fn set_protocol(transport: Item<Transport>, protocol: Rc<Protocol>, this: Ow
 }
 
 /// The same without further ado; returns the old self.
-pub(super) fn replace_protocol(transport: Item<Transport>, protocol: Rc<Protocol>, this: Owned) -> Owned {
+pub fn replace_protocol(transport: Item<Transport>, protocol: Rc<Protocol>, this: Owned) -> Owned {
     if protocol.pull {
         transport.set(flag::PULL);
     } else {

@@ -2,7 +2,7 @@
 
 use super::out::{Out, Part, Sent};
 use super::transport::{Transport, flag};
-use super::{SPARE, ending, producer, was_interrupted, would_block};
+use super::{SPARE, ending, producer, tls, was_interrupted, would_block};
 use crate::deferred::Deferred;
 use crate::deferred::{chain, failure};
 use crate::handles::{self, Item, Owned, Word};
@@ -19,7 +19,7 @@ const AGAIN: u64 = 10_000_000;
 const BUDGET: usize = 1024 * 1024;
 
 /// Refuses a transport on which nothing can be written any more.
-fn check_writable(transport: Item<Transport>, more: u64) -> Result {
+pub fn check_writable(transport: Item<Transport>, more: u64) -> Result {
     transport.check_open()?;
     if transport.has(flag::WRITE_CLOSED | flag::LOSING_WRITE) {
         return Err(Status::ERR_CLOSED.because("the connection was closed for writing"));
@@ -37,7 +37,8 @@ fn check_writable(transport: Item<Transport>, more: u64) -> Result {
 
 /// Bytes that wait to be written.
 pub fn buffered(transport: Item<Transport>) -> u64 {
-    with_out(transport, Out::length).unwrap_or(0)
+    let encrypted = if transport.has(flag::TLS) { tls::waiting(transport) } else { 0 };
+    with_out(transport, Out::length).unwrap_or(0) + encrypted
 }
 
 fn with_out<R>(transport: Item<Transport>, read: impl FnOnce(&Out) -> R) -> Option<R> {
@@ -110,10 +111,7 @@ pub fn write(transport: Item<Transport>, data: &[u8]) -> Result {
             return write_now(transport, data);
         }
     }
-    let mut out = take_out(transport)?;
-    let pushed = out.push(data);
-    put_out(transport, out);
-    pushed?;
+    push(transport, data)?;
     written(transport);
     Ok(())
 }
@@ -129,6 +127,41 @@ pub fn write_parts<'data>(
     whole.try_reserve_exact(length).map_err(|_| Status::ERR_NO_MEMORY)?;
     parts.for_each(|part| whole.extend_from_slice(part));
     write(transport, &whole)
+}
+
+/// Writes a head and what belongs behind it: both are accepted, or nothing.
+pub fn write_behind(transport: Item<Transport>, head: &[u8], body: &[u8]) -> Result {
+    if write_quickly(transport, head).is_none() {
+        check_writable(transport, (head.len() + body.len()) as u64)?;
+        push(transport, head)?;
+    }
+    if body.is_empty() {
+        written(transport);
+        return Ok(());
+    }
+    if write_quickly(transport, body).is_some() {
+        return Ok(());
+    }
+    // Half of it would be worse than nothing.
+    write(transport, body).inspect_err(|why| transport.lost_to(*why, "no memory for what is to be written"))
+}
+
+/// Writes what is small and must go out, whatever waits already.
+pub fn write_in_any_case(transport: Item<Transport>, data: &[u8]) -> Result {
+    transport.check_open()?;
+    if transport.has(flag::WRITE_CLOSED | flag::LOSING_WRITE) {
+        return Err(Status::ERR_CLOSED.because("the connection was closed for writing"));
+    }
+    push(transport, data)?;
+    written(transport);
+    Ok(())
+}
+
+fn push(transport: Item<Transport>, data: &[u8]) -> Result {
+    let mut out = take_out(transport)?;
+    let pushed = out.push(data);
+    put_out(transport, out);
+    pushed
 }
 
 /// Sends at once what there is room for; what is left waits.
@@ -244,6 +277,9 @@ fn is_short_of_room(error: &io::Error) -> bool {
 
 /// Sends what there is room for; then what waits for that is done.
 pub(super) fn flush(transport: Item<Transport>) {
+    if transport.has(flag::TLS) && !tls::flush(transport) {
+        return;
+    }
     let Some(mut out) = transport.out.take() else { return drained(transport) };
     let mut told = Vec::new();
     let mut budget = BUDGET;
@@ -287,7 +323,7 @@ pub(super) fn flush(transport: Item<Transport>) {
     }
 }
 
-fn failed(transport: Item<Transport>, error: &io::Error) {
+pub(super) fn failed(transport: Item<Transport>, error: &io::Error) {
     if would_block(error) {
         transport.set(flag::FULL);
     } else if is_short_of_room(error) {
@@ -351,7 +387,7 @@ fn sent_some(transport: Item<Transport>, sent: usize) {
 
 /// Whether after less went out than was offered an edge says when there is room again.
 fn tells_of_room(transport: Item<Transport>) -> bool {
-    !transport.has(flag::UNIX | flag::PLAIN) && transport.with_socket(|driver, _| driver.drains())
+    !transport.has(flag::UNIX | flag::PLAIN | flag::TLS) && transport.with_socket(|driver, _| driver.drains())
 }
 
 fn try_again_later(transport: Item<Transport>) {
@@ -396,8 +432,13 @@ fn drained(transport: Item<Transport>) {
     if transport.has(flag::CONTROLLED) && producer::holds_end(transport) {
         return;
     }
+    if transport.has(flag::TLS) && !tls::say_goodbye(transport) {
+        return;
+    }
     if transport.has(flag::LOSING) {
-        ending::lost(transport, Status::CONNECTION_DONE);
+        if !(transport.has(flag::TLS) && tls::linger(transport)) {
+            ending::lost(transport, Status::CONNECTION_DONE);
+        }
     } else if !transport.has(flag::WRITE_CLOSED) {
         close_write(transport);
     }
@@ -412,6 +453,14 @@ fn close_write(transport: Item<Transport>) {
     if transport.has(flag::READ_CLOSED) {
         ending::lost(transport, Status::CONNECTION_DONE);
     }
+}
+
+/// Takes what waits to be written, to be sent in another way.
+pub(super) fn take_bytes(transport: Item<Transport>) -> Result<Vec<u8>> {
+    let Some(mut out) = transport.out.take() else { return Ok(Vec::new()) };
+    let taken = out.take_bytes();
+    put_out(transport, out);
+    taken.ok_or_else(|| Status::ERR_INVALID_STATE.because("a file, or a descriptor, waits to be sent before"))
 }
 
 /// Sends a part of a file after what was written before. The descriptor is the library's own copy.

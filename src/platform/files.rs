@@ -363,6 +363,103 @@ impl Folder {
     }
 }
 
+/// An entry of a folder.
+pub struct Listed {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// Bytes of a file.
+    pub size: u64,
+    /// When it was changed, in seconds since 1970.
+    pub modified: i64,
+}
+
+/// What is in an open folder, `most` entries at most; a link to something is left out.
+pub fn list_folder(folder: &File, most: usize) -> io::Result<Vec<Listed>> {
+    let descriptor = folder.try_clone()?;
+    // SAFETY: the descriptor is open; if this succeeds it is the stream's.
+    let stream = unsafe { libc::fdopendir(descriptor.as_raw_fd()) };
+    if stream.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    let _ = descriptor.into_raw_fd();
+    let stream = Folder(stream);
+    let mut listed = Vec::new();
+    while let Some(name) = stream.next()? {
+        let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+        let (at, flags) = (stream.descriptor(), libc::AT_SYMLINK_NOFOLLOW);
+        // SAFETY: the name is NUL-ended; fstatat writes a stat to the place given or fails.
+        if unsafe { libc::fstatat(at, name.as_ptr(), stat.as_mut_ptr(), flags) } != 0 {
+            continue;
+        }
+        // SAFETY: fstatat succeeded and so has filled it in.
+        let stat = unsafe { stat.assume_init() };
+        let kind = stat.st_mode & libc::S_IFMT;
+        if kind == libc::S_IFDIR || kind == libc::S_IFREG {
+            let name = name.into_bytes();
+            listed.push(Listed {
+                name,
+                is_folder: kind == libc::S_IFDIR,
+                size: stat.st_size as u64,
+                modified: stat.st_mtime,
+            });
+        }
+        if listed.len() == most {
+            break;
+        }
+    }
+    Ok(listed)
+}
+
+/// Opens something below a folder to be read, without waiting for the other end of a pipe: nothing that `path` or a link
+/// on the way says leads out of it. Where the system cannot promise that of links, those are not followed.
+pub fn open_beneath(root: &Path, path: &Path) -> io::Result<File> {
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let folder = open_folder(root)?;
+    let name = text(path)?;
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: the struct is made of numbers, for which zeros are good; the kernel refuses what it does not know.
+        let mut how = unsafe { std::mem::zeroed::<libc::open_how>() };
+        how.flags = flags as u64;
+        how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
+        let (at, size) = (folder.as_raw_fd(), size_of::<libc::open_how>());
+        // SAFETY: the path is NUL-ended and the struct is as long as is said; both live for the call.
+        let opened = unsafe { libc::syscall(libc::SYS_openat2, at, name.as_ptr(), &how, size) };
+        match checked(opened as libc::c_int) {
+            // An old kernel, or a sandbox that does not know the call.
+            Err(why) if matches!(why.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {}
+            // SAFETY: the descriptor was just opened and nobody else has it.
+            opened => return opened.map(|descriptor| unsafe { File::from_raw_fd(descriptor) }),
+        }
+    }
+    drop(name);
+    open_step_by_step(folder, path, flags)
+}
+
+fn open_folder(root: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC).open(root)
+}
+
+/// One name after the other, and no link followed.
+fn open_step_by_step(mut folder: File, path: &Path, flags: libc::c_int) -> io::Result<File> {
+    let parts = path.as_os_str().as_bytes().split(|byte| *byte == b'/').collect::<Vec<_>>();
+    for (place, part) in parts.iter().enumerate() {
+        let last = place + 1 == parts.len();
+        if *part == b".." || part.is_empty() && (!last || place == 0) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let part = CString::new(if part.is_empty() { b"." } else { *part })?;
+        let flags = if last { flags } else { flags | libc::O_DIRECTORY } | libc::O_NOFOLLOW;
+        // SAFETY: the name is NUL-ended and lives for the call.
+        let descriptor = checked(unsafe { libc::openat(folder.as_raw_fd(), part.as_ptr(), flags) })?;
+        // SAFETY: the descriptor was just opened and nobody else has it.
+        folder = unsafe { File::from_raw_fd(descriptor) };
+    }
+    Ok(folder)
+}
+
 fn clear_errno() {
     #[cfg(target_os = "linux")]
     // SAFETY: the place is this thread's own.
@@ -422,4 +519,9 @@ pub fn remove_tree(path: &Path, stop: &dyn Fn() -> bool) -> Result<(), TreeError
             return std::fs::remove_dir(path).map_err(at_root);
         }
     }
+}
+
+/// The descriptor of a file, closed by somebody else from here on.
+pub fn descriptor_of(file: File) -> super::Socket {
+    file.into_raw_fd()
 }

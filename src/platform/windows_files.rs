@@ -191,3 +191,36 @@ pub fn remove_tree(path: &Path, stop: &dyn Fn() -> bool) -> Result<(), TreeError
     };
     removed.map_err(|why| (why, path.to_owned()))
 }
+
+/// An entry of a folder.
+pub struct Listed {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// Bytes of a file.
+    pub size: u64,
+    /// When it was changed, in seconds since 1970.
+    pub modified: i64,
+}
+
+/// What is in an open folder: Windows has no such call of std.
+pub fn list_folder(_folder: &File, _most: usize) -> io::Result<Vec<Listed>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Opens something below a folder to be read: nothing that `path` or a link on the way says leads out of it, unless a link
+/// is changed meanwhile.
+pub fn open_beneath(root: &Path, path: &Path) -> io::Result<File> {
+    let root = std::fs::canonicalize(root)?;
+    let whole = std::fs::canonicalize(root.join(path))?;
+    if !whole.starts_with(&root) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    File::open(whole)
+}
+
+/// The handle of a file, closed by somebody else from here on.
+pub fn descriptor_of(file: File) -> super::Socket {
+    std::os::windows::io::IntoRawHandle::into_raw_handle(file) as super::Socket
+}

@@ -9,6 +9,7 @@ use crate::net::transport::Transport;
 use crate::net::{self, plain, writing};
 use crate::platform;
 use crate::status::{Result, Status};
+use std::any::Any;
 use std::rc::Rc;
 
 /// One descriptor of a child that is a stream here.
@@ -36,6 +37,10 @@ impl Whole for Part {
 
     fn source(&self) -> (Word, i32) {
         (self.process, self.child_fd)
+    }
+
+    fn as_any(self: Rc<Self>) -> Rc<dyn Any> {
+        self
     }
 }
 

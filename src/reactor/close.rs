@@ -7,13 +7,18 @@ use crate::status::{Result, Status};
 use std::sync::atomic::Ordering;
 
 /// What ends one by one, in this order.
-const ENDED: [Kind; 25] = [
+const ENDED: [Kind; 31] = [
+    Kind::HttpAgent,
     Kind::ReconnectingClient,
     Kind::ConnectionPool,
     Kind::Listener,
     Kind::DatagramPort,
     Kind::Process,
     Kind::Transport,
+    Kind::HttpRequest,
+    Kind::HttpServer,
+    Kind::HttpRouter,
+    Kind::WebSocket,
     Kind::File,
     Kind::Directory,
     Kind::Watcher,
@@ -27,6 +32,7 @@ const ENDED: [Kind; 25] = [
     Kind::Semaphore,
     Kind::Queue,
     Kind::Deferred,
+    Kind::WebSocketHandshake,
     Kind::Connecting,
     Kind::LookUp,
     Kind::Resolver,
@@ -67,6 +73,7 @@ pub fn free(reactor: ReactorItem) -> Result {
     reactor.pools.end_all(Kind::DirectoryEntries);
     reactor.pools.end_all(Kind::FileInfo);
     reactor.pools.end_all(Kind::ProcessOutput);
+    reactor.pools.end_all(Kind::HttpResponse);
     reactor.pools.end_all(Kind::Failure);
     simulation::leave(reactor);
     drop(reactor.take_hooks());

@@ -49,6 +49,18 @@ pub const PROCESS_ENDED: i32 = 21;
 pub const SIGNAL: i32 = 22;
 /// `LARIAT_EVENT_FILE_CHANGED`
 pub const FILE_CHANGED: i32 = 23;
+/// `LARIAT_EVENT_HTTP_REQUEST`
+pub const HTTP_REQUEST: i32 = 24;
+/// `LARIAT_EVENT_WEBSOCKET_OPENED`
+pub const WEBSOCKET_OPENED: i32 = 30;
+/// `LARIAT_EVENT_WEBSOCKET_TEXT`
+pub const WEBSOCKET_TEXT: i32 = 31;
+/// `LARIAT_EVENT_WEBSOCKET_BINARY`
+pub const WEBSOCKET_BINARY: i32 = 32;
+/// `LARIAT_EVENT_WEBSOCKET_PONG`
+pub const WEBSOCKET_PONG: i32 = 33;
+/// `LARIAT_EVENT_WEBSOCKET_CLOSED`
+pub const WEBSOCKET_CLOSED: i32 = 34;
 
 /// One event. What it owns lives until the next one is asked for.
 #[derive(Default)]
@@ -63,6 +75,7 @@ pub struct Event {
     pub child_fd: i32,
     pub data: Vec<u8>,
     pub peer: Owned,
+    pub code: i32,
 }
 
 /// See the module.
@@ -90,6 +103,7 @@ pub struct Seen {
     /// Where the data is, and how much.
     pub data: (Word, usize),
     pub peer: Word,
+    pub code: i32,
 }
 
 /// Queues an event.
@@ -152,6 +166,7 @@ pub fn next(reactor: ReactorItem) -> Option<Seen> {
         child_fd: event.child_fd,
         data: (Word::new(event.data.as_ptr()), event.data.len()),
         peer: event.peer.word(),
+        code: event.code,
     };
     *reactor.events.taken.borrow_mut() = Some(event);
     Some(seen)

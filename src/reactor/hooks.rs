@@ -9,6 +9,8 @@ use std::ffi::CStr;
 pub const ERROR: i32 = 1;
 /// `LARIAT_LOG_WARNING`
 pub const WARNING: i32 = 2;
+/// `LARIAT_LOG_INFO`
+pub const INFO: i32 = 3;
 
 /// A hook, which may be none, and its user data.
 pub struct Hook<F>(pub Option<F>, pub Owned);

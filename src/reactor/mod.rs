@@ -400,6 +400,11 @@ impl Reactor {
         !self.simulation.get().is_null()
     }
 
+    /// Whether its time is its own, and not the system's.
+    pub fn has_own_time(&self) -> bool {
+        self.is_simulated() || self.manual.get().is_some()
+    }
+
     /// Refuses what only a reactor of the system can have.
     pub fn check_system(&self, what: &str) -> Result {
         if self.is_simulated() {

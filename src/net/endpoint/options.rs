@@ -1,6 +1,6 @@
 //! What an endpoint says behind the `?`.
 
-use super::{Form, Parsed, Part, Purpose, bad};
+use super::{Form, Parsed, Part, Purpose, TlsOptions, bad};
 use crate::driver::sockets::{KeepAlive, SocketOption};
 use crate::driver::{Address, Family};
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub struct Options {
     pub type_of_service: Option<u32>,
     /// The hops that what is sent may take.
     pub time_to_live: Option<u32>,
+    /// What TLS is told; None: there is none.
+    pub tls: Option<Box<TlsOptions>>,
 }
 
 impl Default for Options {
@@ -62,6 +64,7 @@ impl Default for Options {
             send_buffer: None,
             type_of_service: None,
             time_to_live: None,
+            tls: None,
         }
     }
 }
@@ -73,13 +76,17 @@ const fn of(form: Form, purpose: Purpose) -> u32 {
         Form::Path => 1,
         Form::Abstract => 2,
         Form::Inherited => 3,
+        Form::Tls(_) => 4,
     };
     1 << (column * 3 + purpose as u32)
 }
 
 const IP: Form = Form::Ip(None);
-const IP_LISTEN: u32 = of(IP, Purpose::Listen);
-const IP_CONNECT: u32 = of(IP, Purpose::Connect);
+const TLS_LISTEN: u32 = of(Form::Tls(None), Purpose::Listen);
+const TLS_CONNECT: u32 = of(Form::Tls(None), Purpose::Connect);
+const TLS: u32 = TLS_LISTEN | TLS_CONNECT;
+const IP_LISTEN: u32 = of(IP, Purpose::Listen) | TLS_LISTEN;
+const IP_CONNECT: u32 = of(IP, Purpose::Connect) | TLS_CONNECT;
 const IP_DATAGRAMS: u32 = of(IP, Purpose::Datagrams);
 const LISTEN: u32 = IP_LISTEN | of(Form::Path, Purpose::Listen) | of(Form::Abstract, Purpose::Listen);
 const CONNECT: u32 = IP_CONNECT | of(Form::Path, Purpose::Connect) | of(Form::Abstract, Purpose::Connect);
@@ -88,19 +95,31 @@ const FILE: u32 = of(Form::Path, Purpose::Listen) | of(Form::Path, Purpose::Data
 /// What is inherited was set up by whoever opened it.
 const ALL: u32 = !(of(Form::Inherited, Purpose::Listen) | of(Form::Inherited, Purpose::Datagrams));
 
-const OPTIONS: [(&str, u32); 15] = [
+const OPTIONS: [(&str, u32); 27] = [
+    ("alpn", TLS),
     ("backlog", LISTEN),
     ("bind", IP_CONNECT),
     ("broadcast", IP_DATAGRAMS),
+    ("ca", TLS_CONNECT),
+    ("certificate", TLS),
+    ("client_ca", TLS_LISTEN),
+    ("client_certificates", TLS_LISTEN),
     ("gro", IP_DATAGRAMS),
+    ("handshake_timeout", TLS),
+    ("insecure_no_verification", TLS_CONNECT),
     ("keep_alive", TCP),
+    ("key_log", TLS),
+    ("minimum_version", TLS),
     ("mode", FILE),
     ("no_delay", TCP),
     ("only_v6", IP_LISTEN | IP_DATAGRAMS),
+    ("pin", TLS_CONNECT),
+    ("private_key", TLS),
     ("receive_buffer", ALL),
     ("reuse_address", IP_CONNECT | IP_DATAGRAMS),
     ("reuse_port", IP_LISTEN | IP_CONNECT | IP_DATAGRAMS),
     ("send_buffer", ALL),
+    ("server_name", TLS_CONNECT),
     ("time_to_live", TCP | IP_DATAGRAMS),
     ("timeout", CONNECT),
     ("type_of_service", TCP | IP_DATAGRAMS),
@@ -124,7 +143,7 @@ impl Options {
             "time_to_live" => self.time_to_live = Some(value.number(1, 255)? as u32),
             "timeout" => self.timeout = Some(value.seconds()?).filter(|seconds| !seconds.is_zero()),
             "type_of_service" => self.type_of_service = Some(value.number(0, 255)? as u32),
-            _ => return bad(value.at(), format!("there is no option {name:?}")),
+            _ => return self.tls.get_or_insert_default().set(name, value),
         }
         Ok(())
     }
@@ -155,6 +174,9 @@ fn keep_alive(idle: Duration) -> Option<KeepAlive> {
 /// Reads them; None: there is no `?`. What is bound to must be of the family of the place, if that has one.
 pub(super) fn read(part: Option<Part>, form: Form, purpose: Purpose, family: Option<Family>) -> Parsed<Options> {
     let mut options = Options::default();
+    if matches!(form, Form::Tls(_)) {
+        options.tls = Some(Box::default());
+    }
     let mut seen = 0_u32;
     let mut rest = part;
     while let Some(part) = rest {
@@ -188,6 +210,8 @@ pub(super) fn read(part: Option<Part>, form: Form, purpose: Purpose, family: Opt
 
 fn what(form: Form, purpose: Purpose) -> &'static str {
     match (form, purpose) {
+        (Form::Tls(_), Purpose::Listen) => "a listener with TLS",
+        (Form::Tls(_), _) => "a client with TLS",
         (Form::Ip(_), Purpose::Listen) => "a TCP listener",
         (Form::Ip(_), Purpose::Connect) => "a TCP client",
         (Form::Ip(_), Purpose::Datagrams) => "a UDP port",
@@ -200,7 +224,7 @@ fn what(form: Form, purpose: Purpose) -> &'static str {
 
 impl Part<'_> {
     /// 0 or 1.
-    fn switch(self) -> Parsed<bool> {
+    pub(super) fn switch(self) -> Parsed<bool> {
         match self.bytes() {
             b"0" => Ok(false),
             b"1" => Ok(true),
@@ -227,7 +251,7 @@ impl Part<'_> {
         self.digits(8, (0, 0o777)).map_or_else(|| bad(self.at(), why()), |mode| Ok(mode as u32))
     }
 
-    fn seconds(self) -> Parsed<Duration> {
+    pub(super) fn seconds(self) -> Parsed<Duration> {
         let plain = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let seconds = self.text().ok().filter(plain).and_then(|text| text.parse::<f64>().ok());
         match seconds.filter(|seconds| (0.0..=1e9).contains(seconds)) {

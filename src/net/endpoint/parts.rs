@@ -195,7 +195,7 @@ impl<'a> Part<'a> {
     }
 
     /// The bytes, with what is written as %XX.
-    fn decoded(self) -> Parsed<Vec<u8>> {
+    pub(super) fn decoded(self) -> Parsed<Vec<u8>> {
         let digit = |place: usize| self.bytes.get(place).and_then(|byte| char::from(*byte).to_digit(16));
         let (mut bytes, mut place) = (Vec::with_capacity(self.bytes.len()), 0);
         while let Some(byte) = self.bytes.get(place) {

@@ -118,7 +118,7 @@ fn bad_schemes() {
     for text in ["", "tcp", "127.0.0.1:80", "tcp:/x", ":80"] {
         refused(text, Purpose::Listen, 0, "there is no scheme, such as tcp:// or unix://");
     }
-    refused("http://x:80", Purpose::Connect, 0, "http:// is no scheme");
+    refused("ftp://x:80", Purpose::Connect, 0, "ftp:// is no scheme");
     refused("TCP://x:80", Purpose::Connect, 0, "TCP:// is no scheme");
     refused("://x:80", Purpose::Connect, 0, ":// is no scheme");
     refused("udp://127.0.0.1:80", Purpose::Connect, 0, "udp:// carries datagrams alone");
@@ -301,4 +301,30 @@ fn any_bytes_are_answered() {
             let _ = parse(&text, purpose);
         }
     }
+}
+
+#[test]
+fn tls() {
+    let name = |name: &str, port| Place::Name { name: name.to_owned(), family: None, port };
+    assert_eq!(connect("https://example.org").place, name("example.org", 443));
+    assert_eq!(connect("https://example.org:8443").place, name("example.org", 8443));
+    assert_eq!(connect("http://example.org").place, name("example.org", 80));
+    assert_eq!(listen("https://*").place, Place::Any { family: None, port: 443 });
+    assert_eq!(connect("tls6://[::1]:1").place, at("[::1]:1"));
+    assert_eq!(connect("tcp://example.org:443").options.tls, None);
+    assert!(connect("tls://example.org:443").options.tls.is_some_and(|tls| tls.is_empty()));
+    let text = "tls://*:1?certificate=/a%26b.pem&alpn=h2,http/1.1&minimum_version=1.3&handshake_timeout=0.5&backlog=7";
+    let options = listen(text).options;
+    assert_eq!(options.backlog, Some(7));
+    let tls = options.tls.expect("its options");
+    assert_eq!(tls.certificate.as_deref(), Some(&b"/a&b.pem"[..]));
+    assert_eq!(tls.alpn, [&b"h2"[..], b"http/1.1"]);
+    assert_eq!((tls.minimum_version, tls.handshake_timeout), (crate::net::tls::Version::Tls13, Some(500_000_000)));
+    refused("tls://*:1?ca=x", Purpose::Listen, 10, "ca is no option of a listener with TLS");
+    refused("tls://x:1?client_ca=x", Purpose::Connect, 10, "client_ca is no option of a client with TLS");
+    refused("tcp://x:1?ca=x", Purpose::Connect, 10, "ca is no option of a TCP client");
+    refused("tls://x", Purpose::Connect, 7, "there is no port");
+    refused("tls://127.0.0.1:1", Purpose::Datagrams, 0, "tls:// carries no datagrams");
+    refused("tls://x:1?minimum_version=1.1", Purpose::Connect, 26, "\"1.1\" is neither 1.2 nor 1.3");
+    refused("tls://x:1?ca=", Purpose::Connect, 13, "there is no path of a file");
 }
