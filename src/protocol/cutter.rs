@@ -130,6 +130,12 @@ impl Cutter {
         self.with_held(|held| held.is_worth_a_look())
     }
 
+    /// Takes back what did not go on yet.
+    pub fn take_rest(&self) -> Vec<u8> {
+        let held = self.held.take();
+        held.rest().to_vec()
+    }
+
     fn with_held<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
         let mut held = self.held.take();
         let result = change(&mut held);

@@ -42,6 +42,14 @@ impl Filter for Framing {
         self.cutter.finish()
     }
 
+    fn put_back(&self, transport: Item<Transport>, data: &[u8]) -> Result {
+        unread(transport, data)
+    }
+
+    fn take_rest(&self) -> Vec<u8> {
+        self.cutter.take_rest()
+    }
+
     fn as_any(self: Rc<Self>) -> Rc<dyn Any> {
         self
     }
@@ -56,6 +64,9 @@ fn of(transport: Item<Transport>) -> Option<Rc<Framing>> {
 fn made(transport: Item<Transport>) -> Result<Rc<Framing>> {
     if let Some(framing) = of(transport) {
         return Ok(framing);
+    }
+    if reading::filter(transport).is_some() {
+        return Err(Status::ERR_INVALID_STATE.because("the connection has a protocol of the library's own"));
     }
     handles::check_memory(size_of::<Framing>())?;
     let framing = Rc::new(Framing::default());
