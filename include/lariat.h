@@ -133,8 +133,35 @@ typedef struct lariat_process lariat_process;
  * taken, until lariat_process_output_free. */
 typedef struct lariat_process_output lariat_process_output;
 
+/* A client of HTTP, with its connections. Until lariat_http_agent_free. */
+typedef struct lariat_http_agent lariat_http_agent;
+
+/* A request of an agent, and what comes of it. Goes stale when it is over; nobody frees it. */
+typedef struct lariat_http_exchange lariat_http_exchange;
+
+/* A response to a request of an agent. It lives as long as the Deferred whose value it is, or, once it is taken, until
+ * lariat_http_response_free. */
+typedef struct lariat_http_response lariat_http_response;
+
+/* A connection that carries messages. Goes stale when its closed has returned; nobody frees it. */
+typedef struct lariat_websocket lariat_websocket;
+
 /* Several reactors, each on a thread of its own. Until lariat_reactor_group_free. */
 typedef struct lariat_reactor_group lariat_reactor_group;
+
+/* What TLS connections show and trust: immutable, and usable on any thread. Until lariat_tls_configuration_free. */
+typedef struct lariat_tls_configuration lariat_tls_configuration;
+
+/* A server of HTTP. Until lariat_http_server_free. */
+typedef struct lariat_http_server lariat_http_server;
+
+/* A request that came to a server, and the response to it. Goes stale when the response is finished, or cannot be any
+ * more, and that was told: when its handler has returned, or at the end of a turn after that. Nobody frees it. What it
+ * tells as text or bytes lives as long. */
+typedef struct lariat_http_request lariat_http_request;
+
+/* Which requests go to which handler. Until lariat_http_router_free. */
+typedef struct lariat_http_router lariat_http_router;
 
 /* ---- Status codes, and the thread's last failure ----------------------------------------------------------------- */
 
@@ -285,6 +312,36 @@ enum {
     LARIAT_ERR_PROCESS_TERMINATED = -56,
     /* A process has ended, and how is not known: somebody else has waited for it. */
     LARIAT_ERR_STATUS_UNKNOWN = -57,
+    /* TLS failed: the peer broke its rules, or has no version or cipher suite in common with this side; the message says what.
+     */
+    LARIAT_ERR_TLS = -60,
+    /* The peer has ended TLS with an alert, which the message names. */
+    LARIAT_ERR_TLS_ALERT = -61,
+    /* The peer's certificate has expired, or is not valid yet; the message says when. */
+    LARIAT_ERR_CERTIFICATE_EXPIRED = -62,
+    /* The peer's certificate is for other names than the one that was connected to; the message says which. */
+    LARIAT_ERR_CERTIFICATE_NAME = -63,
+    /* The peer's certificate is issued by nobody that is trusted. */
+    LARIAT_ERR_CERTIFICATE_ISSUER = -64,
+    /* The peer's certificate is not valid for another reason: its signature, its purpose, its form. */
+    LARIAT_ERR_CERTIFICATE_INVALID = -65,
+    /* Neither the peer's certificate nor its public key is pinned; the message has both. */
+    LARIAT_ERR_CERTIFICATE_PIN = -66,
+    /* The peer has shown no certificate, which is required. */
+    LARIAT_ERR_CERTIFICATE_MISSING = -67,
+    /* There is no protocol above TLS that both sides speak (ALPN). */
+    LARIAT_ERR_ALPN = -68,
+    /* A certificate or private key of a configuration cannot be used; the message names the file and says why. */
+    LARIAT_ERR_BAD_CERTIFICATE = -69,
+    /* What came from a peer is not a message of the protocol that is spoken. */
+    LARIAT_ERR_BAD_MESSAGE = -70,
+    /* A request is redirected, and may not be: to where, or why not, is in the message. */
+    LARIAT_ERR_REDIRECT = -71,
+    /* The peer, or a rule that it broke, has ended the stream of HTTP/2. */
+    LARIAT_ERR_STREAM_RESET = -85,
+    /* The other side does not agree to a WebSocket: what it has sent is no handshake, or it refuses; the message says which.
+     */
+    LARIAT_ERR_WEBSOCKET_HANDSHAKE = -80,
 };
 
 /* Tells the status of this thread's last failed call. A call that works leaves it alone.
@@ -554,6 +611,13 @@ typedef lariat_status (*lariat_build_protocol_fn)(lariat_listener *listener, lar
 typedef void (*lariat_attempt_failed_fn)(lariat_reconnecting_client *client, const lariat_failure *failure,
                                          double seconds, void *user_data);
 
+/* Told of a connection that did not get through its TLS handshake, on the reactor's thread.
+ *
+ * listener   the listener that it came to.
+ * failure    why, naming the peer; valid until the function returns, unless kept.
+ * user_data  as given with the function. */
+typedef void (*lariat_handshake_failed_fn)(lariat_listener *listener, const lariat_failure *failure, void *user_data);
+
 /* Prepares a reactor of a group before its loop runs, on the reactor's thread. The group calls it for one reactor after
  * the other, never for two at once.
  *
@@ -568,6 +632,107 @@ typedef lariat_status (*lariat_group_setup_fn)(lariat_reactor *reactor, uint32_t
  * transport  the connection that it writes to.
  * user_data  as given with the producer. */
 typedef void (*lariat_producer_fn)(lariat_transport *transport, void *user_data);
+
+/* Told of the body of a request, on the reactor's thread.
+ *
+ * exchange   the request: for lariat_http_exchange_write and the like.
+ * user_data  producer_data of the request's options. */
+typedef void (*lariat_http_exchange_fn)(lariat_http_exchange *exchange, void *user_data);
+
+/* Told of a piece of the body of a response, on the reactor's thread.
+ *
+ * response   the response.
+ * data       len bytes, until the function returns.
+ * len        at least 1.
+ * user_data  as given with the function. */
+typedef void (*lariat_http_response_received_fn)(lariat_http_response *response, const uint8_t *data, size_t len,
+                                                 void *user_data);
+
+/* Told that the body of a response has ended, on the reactor's thread, once and last.
+ *
+ * response   the response; if its Deferred is gone, stale when the function returns.
+ * reason     NULL: the body is whole. Else why it is not: valid until the function returns, unless kept.
+ * user_data  as given with the function. */
+typedef void (*lariat_http_response_ended_fn)(lariat_http_response *response, const lariat_failure *reason,
+                                              void *user_data);
+
+/* Tells whether a domain is a public suffix (publicsuffix.org): one below which anybody may register names, such as "co.uk". Called on the
+ * reactor's thread.
+ *
+ * domain     in lower case, without a dot before it; valid until the function returns.
+ * user_data  as given with the function.
+ * returns    not 0: it is. */
+typedef int32_t (*lariat_public_suffix_fn)(const char *domain, void *user_data);
+
+/* Handles a request, on the reactor's thread: called when its head has come.
+ *
+ * request    the request, and its response.
+ * user_data  as given with the function.
+ * returns    NULL: the function has answered, or somebody will, by lariat_http_request_respond and the like. Or a
+ *            Deferred, handed over: when it fails and nothing was answered, the answer is 500, or the failure's code if
+ *            that is from 400 to 599; it is cancelled when the client is gone. Its value means nothing. */
+typedef lariat_deferred *(*lariat_http_handler_fn)(lariat_http_request *request, void *user_data);
+
+/* Told, on the reactor's thread, of a part of a request's body that has come.
+ *
+ * request    the request.
+ * data       valid until the function returns.
+ * len        how many bytes data has, at least 1.
+ * user_data  as given with the function. */
+typedef void (*lariat_http_body_received_fn)(lariat_http_request *request, const uint8_t *data, size_t len,
+                                             void *user_data);
+
+/* Told, once and on the reactor's thread, that no more of a request's body comes.
+ *
+ * request    the request.
+ * failure    NULL: all of it has come; else why the rest does not. Valid until the function returns, unless kept.
+ * user_data  as given with the function. */
+typedef void (*lariat_http_body_ended_fn)(lariat_http_request *request, const lariat_failure *failure, void *user_data);
+
+/* Tells who writes a response something, on the reactor's thread.
+ *
+ * request    the request that is answered.
+ * user_data  as given with the producer. */
+typedef void (*lariat_http_producer_fn)(lariat_http_request *request, void *user_data);
+
+/* What an access log says of a request that is over, or of what was refused because it was none: 400, 408, 414, 431 and
+ * their like. A combined log has all of it; the request can be asked for more. */
+typedef struct lariat_http_access {
+    /* How large this struct is: fields past it are not there. */
+    uint32_t struct_size;
+    /* The response's code; 0: none was sent. */
+    int32_t code;
+    /* The request: good until the function returns; NULL where what came was refused and is none. */
+    lariat_http_request *request;
+    /* NULL: the response was finished; else why it was not, or what was refused. */
+    const lariat_failure *failure;
+    /* Who asked, as "203.0.113.7:4711"; empty where nobody knows. */
+    const char *peer;
+    /* Such as "GET"; "" of what was refused. */
+    const char *method;
+    /* As it was sent; "" of what was refused. */
+    const char *target;
+    /* 10, 11 or 20; 0 of what was refused. */
+    int32_t version;
+    /* Zero. */
+    uint32_t reserved;
+    /* The header Referer; may be NULL. */
+    const char *referer;
+    /* The header User-Agent; may be NULL. */
+    const char *user_agent;
+    /* Bytes of the response's body. */
+    uint64_t bytes_sent;
+    /* Bytes of the request's body. */
+    uint64_t bytes_received;
+    /* From the request's head to the end of its response. */
+    double seconds;
+} lariat_http_access;
+
+/* Told of a request that is over, on the reactor's thread.
+ *
+ * access     what there is to be logged; valid until the function returns.
+ * user_data  as given with the function. */
+typedef void (*lariat_http_access_fn)(const lariat_http_access *access, void *user_data);
 
 /* ---- Addresses of sockets, as values ----------------------------------------------------------------------------- */
 
@@ -1342,13 +1507,19 @@ LARIAT_API lariat_status lariat_protocol_init(lariat_protocol *protocol, uint32_
  *                 tcp:// stands for all addresses, IPv6 and IPv4. Options follow a ?, with & between them:
  *                 backlog=1024, reuse_port=1, only_v6=1, no_delay=0, mode=660 (of a Unix socket's file). The file of
  *                 a Unix socket that nobody listens at any more is replaced, and removed with the listener.
+ *                 "tls://127.0.0.1:853" and "https://[::1]" (port 443) have each connection begin with TLS, as by
+ *                 lariat_reactor_listen_tls: certificate=FILE and private_key=FILE (PEM, which may be one file), for
+ *                 clients' certificates client_ca=FILE and client_certificates=optional or required (which it is with
+ *                 client_ca), alpn=h2,http/1.1, minimum_version=1.3, handshake_timeout=10 (seconds; 0: none),
+ *                 key_log=FILE; in a file's path % and & are written as %25 and %26.
  * protocol        copied.
  * build_protocol  makes the self of each connection's protocol; may be NULL: self is user_data, and free_self is not
  *                 called.
  * user_data       may be NULL; passed through.
  * returns         a handle that is good until the Deferred of lariat_listener_stop has fired; NULL on failure.
  * errors          LARIAT_ERR_BAD_ENDPOINT; LARIAT_ERR_ADDRESS_IN_USE, LARIAT_ERR_ADDRESS_NOT_AVAILABLE,
- *                 LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_TOO_MANY_DESCRIPTORS or LARIAT_ERR_OS as the system says.
+ *                 LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_TOO_MANY_DESCRIPTORS or LARIAT_ERR_OS as the system says;
+ *                 LARIAT_ERR_NOT_FOUND and LARIAT_ERR_BAD_CERTIFICATE for files of TLS.
  * thread          the reactor's. All callbacks come from turns of the loop.
  * Twisted         IReactorTCP.listenTCP, IReactorUNIX.listenUNIX, serverFromString. */
 LARIAT_API lariat_listener *lariat_reactor_listen(lariat_reactor *reactor, const char *endpoint,
@@ -1414,7 +1585,7 @@ LARIAT_API lariat_deferred *lariat_listener_stop(lariat_listener *listener);
  * thread   the reactor's. */
 LARIAT_API int32_t lariat_listener_port(lariat_listener *listener);
 
-/* Tells where it listens, as an endpoint: "tcp://127.0.0.1:8080", "unix:///run/x.sock".
+/* Tells where it listens, as an endpoint: "tcp://127.0.0.1:8080", "tls://127.0.0.1:8443", "unix:///run/x.sock".
  *
  * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
  * capacity  how many bytes there is room for.
@@ -1490,12 +1661,18 @@ LARIAT_API lariat_listener *lariat_transport_listener(lariat_transport *transpor
  * endpoint  where to: "tcp://example.org:80", "tcp://[::1]:80", "unix:///run/x.sock", "unix-abstract://name"; options
  *           follow a ?, with & between them: timeout=30 (seconds, for all of it), bind=127.0.0.1:0, no_delay=0;
  *           of what it binds itself to, reuse_address=0 and reuse_port=1.
+ *           "tls://example.org:853" and "https://example.org" (port 443) begin with TLS, as by lariat_reactor_connect_tls:
+ *           the server's certificate must be for that name, and issued by whom the system trusts, or by ca=FILE (PEM);
+ *           server_name=NAME, alpn=h2,http/1.1, pin=SHA-256, minimum_version=1.3, handshake_timeout=10 (seconds; 0:
+ *           none), certificate=FILE and private_key=FILE to be shown, key_log=FILE, insecure_no_verification=1. Those
+ *           that connect often have a configuration, which remembers sessions.
  * protocol  copied; its connection_made is called before the Deferred fires.
  * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
  * returns   a Deferred that fires with the connection, a lariat_transport; cancelling it gives up. NULL on failure.
- * errors    LARIAT_ERR_BAD_ENDPOINT. The Deferred fails with LARIAT_ERR_NAME_NOT_FOUND, LARIAT_ERR_LOOKUP_FAILED,
+ * errors    LARIAT_ERR_BAD_ENDPOINT; LARIAT_ERR_NOT_FOUND and LARIAT_ERR_BAD_CERTIFICATE for files of TLS. The Deferred fails with LARIAT_ERR_NAME_NOT_FOUND, LARIAT_ERR_LOOKUP_FAILED,
  *           LARIAT_ERR_CONNECTION_REFUSED, LARIAT_ERR_UNREACHABLE, LARIAT_ERR_TIMED_OUT or LARIAT_ERR_CONNECT_FAILED;
- *           its message names the host, and what each of its addresses answered.
+ *           its message names the host, and what each of its addresses answered; with TLS also as
+ *           lariat_reactor_connect_tls does.
  * thread    the reactor's. Nothing is called from inside this call.
  * Twisted   IReactorTCP.connectTCP, HostnameEndpoint, clientFromString; RFC 8305. */
 LARIAT_API lariat_deferred *lariat_reactor_connect(lariat_reactor *reactor, const char *endpoint,
@@ -2195,7 +2372,8 @@ LARIAT_API lariat_status lariat_transport_write(lariat_transport *transport, con
 LARIAT_API lariat_status lariat_transport_write_parts(lariat_transport *transport, const lariat_part *parts,
                                                       size_t count);
 
-/* Ends a connection: what waits is written first, also what is written before it is out. Nothing more is read.
+/* Ends a connection: what waits is written first, also what is written before it is out. Nothing more is read. With TLS the
+ * peer is told, and has five seconds to end as well: a reset might take away what it has not received yet.
  *
  * errors   LARIAT_ERR_CLOSED when it is over.
  * thread   the reactor's. connection_lost comes later, with LARIAT_CONNECTION_DONE.
@@ -3261,6 +3439,343 @@ LARIAT_API lariat_status lariat_datagram_port_set_multicast_time_to_live(lariat_
  * Twisted    IMulticastTransport.setOutgoingInterface. */
 LARIAT_API lariat_status lariat_datagram_port_set_multicast_interface(lariat_datagram_port *port,
                                                                       const char *interface);
+
+/* ---- How WebSockets behave --------------------------------------------------------------------------------------- */
+
+enum {
+    LARIAT_WEBSOCKET_COMPRESSION_NONE = 0,    /* No compression. */
+    LARIAT_WEBSOCKET_COMPRESSION_DEFLATE = 1, /* permessage-deflate (RFC 7692), where the peer has it, too. */
+};
+
+/* How a WebSocket behaves, on either side: to be filled by lariat_websocket_options_init and changed. */
+typedef struct lariat_websocket_options {
+    /* Set by lariat_websocket_options_init. */
+    uint32_t struct_size;
+    /* LARIAT_WEBSOCKET_COMPRESSION_NONE (default) or LARIAT_WEBSOCKET_COMPRESSION_DEFLATE: that takes up to 300 KiB a
+     * connection that compresses, 40 KiB one that is sent something compressed, unless the windows are smaller or the
+     * context is not taken over. */
+    int32_t compression;
+    /* Subprotocols that are spoken, the dearest first; ends with NULL; may be NULL: none. A server chooses the first that
+     * the client offers, too, or none. */
+    const char *const *subprotocols;
+    /* Of a server: origins, as "https://example.org", whose pages may connect, "*" for all; ends with NULL. NULL (default):
+     * those of the host that the request is for. A request without an origin comes from no browser, and is accepted. */
+    const char *const *origins;
+    /* Headers of a client's request besides those of the handshake, each as "Name: value"; ends with NULL; may be NULL.
+     */
+    const char *const *headers;
+    /* Of a client's wss://: what it trusts and shows, by lariat_tls_configuration_new_client, kept as long as it is needed;
+     * may be NULL: the system's roots. */
+    const lariat_tls_configuration *tls;
+    /* Bytes of a message that comes, uncompressed; 0: no limit. One that is longer ends the WebSocket with 1009. Default
+     * 16777216. */
+    uint64_t max_message;
+    /* Bytes of a frame that comes; 0: no limit but that of its message (default). */
+    uint64_t max_frame;
+    /* Frames that a message comes in; 0: no limit. More end the WebSocket with 1009. Default 131072. */
+    uint32_t max_fragments;
+    /* Of a client: bytes of the head of the server's answer. Default 16384. */
+    uint32_t max_head;
+    /* Bytes that may wait to be sent: what does not fit is refused with LARIAT_ERR_BUFFER_FULL; 0: no limit (default).
+     */
+    uint64_t max_buffered;
+    /* Of a client: seconds that connecting and the handshake may take together. Default 30. */
+    double handshake_seconds;
+    /* Seconds that the peer has to answer a close frame, and to end the connection. Default 10. */
+    double close_seconds;
+    /* Seconds without anything from the peer after which it is sent a ping, or INFINITY. Default 30. */
+    double ping_seconds;
+    /* Seconds that it then has to send anything: else the connection ends. Default 20. */
+    double pong_seconds;
+    /* Seconds without a message in either direction after which the WebSocket is closed with 1001, or INFINITY (default).
+     */
+    double idle_seconds;
+    /* How hard is compressed: 1 to 9. Default 6. */
+    int32_t compression_level;
+    /* Messages of fewer bytes are sent as they are. Default 1024. */
+    uint32_t compression_threshold;
+    /* The base-2 logarithm of the window for what is sent: 9 to 15. Default 15. */
+    int32_t window_bits;
+    /* The same for what the peer sends, as far as it can be told so. Default 15. */
+    int32_t peer_window_bits;
+    /* 1: each message that is sent is compressed by itself, and takes no memory afterwards; 0: it may refer to those before
+     * (default). */
+    int32_t no_context_takeover;
+    /* The same for what the peer sends. */
+    int32_t peer_no_context_takeover;
+} lariat_websocket_options;
+
+/* Fills the options of a WebSocket with the defaults.
+ *
+ * options      written.
+ * struct_size  sizeof(lariat_websocket_options).
+ * thread       any. */
+LARIAT_API lariat_status lariat_websocket_options_init(lariat_websocket_options *options, uint32_t struct_size);
+
+/* ---- What the owner of a WebSocket wants to be told -------------------------------------------------------------- */
+
+enum {
+    LARIAT_WEBSOCKET_TEXT = 1,   /* A message of text: UTF-8. */
+    LARIAT_WEBSOCKET_BINARY = 2, /* A message of any bytes. */
+};
+
+/* Told that a WebSocket is open, on the reactor's thread, before anything else of it.
+ *
+ * websocket  the WebSocket: messages can be sent.
+ * self       as given with the protocol. */
+typedef void (*lariat_websocket_opened_fn)(lariat_websocket *websocket, void *self);
+
+/* Told that a message has come, on the reactor's thread. What it sends goes out when it returns.
+ *
+ * websocket  the WebSocket.
+ * kind       LARIAT_WEBSOCKET_TEXT, which is valid UTF-8, or LARIAT_WEBSOCKET_BINARY.
+ * data       len bytes, until the function returns; no NUL is behind them.
+ * len        bytes; may be 0.
+ * self       as given with the protocol. */
+typedef void (*lariat_websocket_message_received_fn)(lariat_websocket *websocket, int32_t kind, const uint8_t *data,
+                                                     size_t len, void *self);
+
+/* Told that a piece of a message has come, on the reactor's thread: as it arrives, whatever its frames and fragments.
+ *
+ * websocket  the WebSocket.
+ * kind       LARIAT_WEBSOCKET_TEXT or LARIAT_WEBSOCKET_BINARY, the same for all pieces of a message.
+ * data       len bytes, until the function returns. Of text, all that came so far is the beginning of valid UTF-8; a
+ *            piece may end within a character.
+ * len        bytes; 0 only of the last piece.
+ * is_last    1: the message is whole; 0: more follows.
+ * self       as given with the protocol. */
+typedef void (*lariat_websocket_fragment_received_fn)(lariat_websocket *websocket, int32_t kind, const uint8_t *data,
+                                                      size_t len, int32_t is_last, void *self);
+
+/* Told that a pong has come, on the reactor's thread: the answer to a ping, or one that nobody asked for.
+ *
+ * websocket  the WebSocket.
+ * data       len bytes, as the ping had them, until the function returns.
+ * len        0 to 125.
+ * self       as given with the protocol. */
+typedef void (*lariat_websocket_pong_received_fn)(lariat_websocket *websocket, const uint8_t *data, size_t len,
+                                                  void *self);
+
+/* Told that a WebSocket is over, on the reactor's thread, once and last, never from inside the call that ended it, but for
+ * the free of the reactor and the end of a scope.
+ *
+ * websocket  the WebSocket, which can do nothing any more; stale when the function returns.
+ * code       the peer's; 1005: its close frame had none; 1006: the connection has ended without one. Of a WebSocket that
+ *            was failed here, what the peer was told: 1002 it broke the protocol, 1007 it sent invalid data, 1009 too much,
+ *            1011 there was no memory.
+ * reason     the peer's, UTF-8; else what has happened, in words. Never NULL; valid until the function returns.
+ * failure    LARIAT_CONNECTION_DONE: it was a clean end, both sides have sent a close frame; else why not:
+ *            LARIAT_ERR_TRUNCATED the peer ended the connection, LARIAT_ERR_CONNECTION_LOST it is lost,
+ *            LARIAT_ERR_CONNECTION_ABORTED by lariat_websocket_abort, LARIAT_ERR_TIMED_OUT the peer has not answered a ping
+ *            or the close frame, LARIAT_ERR_BAD_FRAME, LARIAT_ERR_TOO_LONG, LARIAT_ERR_NO_MEMORY it was failed here,
+ *            LARIAT_ERR_CLOSED its scope or its reactor ends. Valid until the function returns, unless kept.
+ * self       as given with the protocol; freed afterwards by its free_self. */
+typedef void (*lariat_websocket_closed_fn)(lariat_websocket *websocket, int32_t code, const char *reason,
+                                           const lariat_failure *failure, void *self);
+
+/* What the owner of a WebSocket wants to be told: to be filled by lariat_websocket_protocol_init, changed, and given to
+ * what opens one, which copies it. Every function may be NULL.
+ *
+ * Twisted  autobahn's WebSocketProtocol: onOpen, onMessage, onPong, onClose. */
+typedef struct lariat_websocket_protocol {
+    /* Set by lariat_websocket_protocol_init. */
+    uint32_t struct_size;
+    /* 0. */
+    uint32_t reserved;
+    /* It is open. */
+    lariat_websocket_opened_fn opened;
+    /* A whole message has come. Not called if there is a fragment_received. */
+    lariat_websocket_message_received_fn message_received;
+    /* A piece of a message has come. With this, no message is put together: memory does not limit its size. */
+    lariat_websocket_fragment_received_fn fragment_received;
+    /* A pong has come. Pings are answered without being told. */
+    lariat_websocket_pong_received_fn pong_received;
+    /* It is over. */
+    lariat_websocket_closed_fn closed;
+    /* Frees self; called once, in every outcome. */
+    lariat_free_fn free_self;
+} lariat_websocket_protocol;
+
+/* Fills the protocol of a WebSocket with nothing to be told.
+ *
+ * protocol     written.
+ * struct_size  sizeof(lariat_websocket_protocol).
+ * thread       any. */
+LARIAT_API lariat_status lariat_websocket_protocol_init(lariat_websocket_protocol *protocol, uint32_t struct_size);
+
+/* ---- WebSockets: connecting, sending, closing -------------------------------------------------------------------- */
+
+/* Connects to a WebSocket: looks the name up, connects as lariat_reactor_connect does, and asks the server for it. The
+ * server's answer is checked to the letter; redirects are not followed.
+ *
+ * url       "ws://example.org/path?query" or "wss://..."; a user and password become an Authorization header.
+ * options   copied; may be NULL: the defaults.
+ * protocol  copied; its opened is called before the Deferred fires.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   a Deferred that fires with the lariat_websocket; cancelling it gives up. NULL on failure.
+ * errors    LARIAT_ERR_INVALID_ARGUMENT for what is no such URL. The Deferred fails as that of lariat_reactor_connect,
+ *           with LARIAT_ERR_WEBSOCKET_HANDSHAKE when the server refuses or its answer is none, LARIAT_ERR_TOO_LONG,
+ *           LARIAT_ERR_TRUNCATED or LARIAT_ERR_TIMED_OUT; its message names the URL. Nothing of the protocol but
+ *           free_self is called then.
+ * thread    the reactor's. Nothing is called from inside this call.
+ * Twisted   autobahn's WebSocketClientFactory; RFC 6455, section 4.1. */
+LARIAT_API lariat_deferred *lariat_reactor_connect_websocket(lariat_reactor *reactor, const char *url,
+                                                             const lariat_websocket_options *options,
+                                                             const lariat_websocket_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_connect_websocket, but queues events instead of calling: LARIAT_EVENT_WEBSOCKET_OPENED, _TEXT,
+ * _BINARY, _PONG and _CLOSED. While the queue is full, nothing is read.
+ *
+ * url      as for lariat_reactor_connect_websocket.
+ * options  as for lariat_reactor_connect_websocket.
+ * tag      any number; comes back in the events.
+ * returns  as lariat_reactor_connect_websocket does.
+ * thread   the reactor's. */
+LARIAT_API lariat_deferred *lariat_reactor_connect_websocket_event(lariat_reactor *reactor, const char *url,
+                                                                   const lariat_websocket_options *options,
+                                                                   uint64_t tag);
+
+/* Takes the connection of a request over as a WebSocket: checks what the client asks for, answers with 101, and the request
+ * is over. Headers that were set with the request are sent with that. Where the client asks for something else, or in a
+ * wrong way, it is answered with 400, 403 (the page is of another origin), 405 or 426, and that was it, too. What the handler
+ * does not like, as a cookie or a path, it answers itself before this.
+ *
+ * options   copied; may be NULL: the defaults.
+ * protocol  copied; its opened is called by the next turn.
+ * self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns   the WebSocket, which can be sent to at once; NULL on failure.
+ * errors    LARIAT_ERR_WEBSOCKET_HANDSHAKE when the request was refused, and was answered; LARIAT_ERR_INVALID_STATE when the
+ *           response was begun; LARIAT_ERR_NOT_SUPPORTED by HTTP/2; LARIAT_ERR_CLOSED when the client is gone.
+ * thread    the reactor's. Nothing of the protocol is called from inside this call, but free_self when it fails.
+ * Twisted   autobahn's WebSocketResource; RFC 6455, section 4.2. */
+LARIAT_API lariat_websocket *lariat_http_request_accept_websocket(lariat_http_request *request,
+                                                                  const lariat_websocket_options *options,
+                                                                  const lariat_websocket_protocol *protocol,
+                                                                  void *self);
+
+/* The same as lariat_http_request_accept_websocket, but queues events instead of calling, as
+ * lariat_reactor_connect_websocket_event does.
+ *
+ * options  as for lariat_http_request_accept_websocket.
+ * tag      any number; comes back in the events.
+ * returns  as lariat_http_request_accept_websocket does.
+ * errors   as of lariat_http_request_accept_websocket.
+ * thread   the reactor's. */
+LARIAT_API lariat_websocket *lariat_http_request_accept_websocket_event(lariat_http_request *request,
+                                                                        const lariat_websocket_options *options,
+                                                                        uint64_t tag);
+
+/* Sends a message, in one frame. All of it is accepted, or nothing; what the peer does not read yet waits in memory, see
+ * lariat_websocket_buffered.
+ *
+ * kind    LARIAT_WEBSOCKET_TEXT or LARIAT_WEBSOCKET_BINARY.
+ * data    len bytes, copied; may be NULL if len is 0. Text is UTF-8.
+ * len     bytes.
+ * errors  LARIAT_ERR_INVALID_ARGUMENT for text that is not valid UTF-8; LARIAT_ERR_INVALID_STATE while a message that was
+ *         begun by lariat_websocket_send_fragment is not ended; LARIAT_ERR_BUFFER_FULL when more than max_buffered would
+ *         wait; LARIAT_ERR_CLOSED when it is closing or over.
+ * thread  the reactor's.
+ * Twisted autobahn's sendMessage. */
+LARIAT_API lariat_status lariat_websocket_send(lariat_websocket *websocket, int32_t kind, const uint8_t *data,
+                                               size_t len);
+
+/* The same as lariat_websocket_send with a text that ends with NUL.
+ *
+ * text    UTF-8, copied.
+ * errors  as of lariat_websocket_send.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_websocket_send_text(lariat_websocket *websocket, const char *text);
+
+/* The same as lariat_websocket_send with any bytes.
+ *
+ * data    len bytes, copied; may be NULL if len is 0.
+ * len     bytes.
+ * errors  as of lariat_websocket_send.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_websocket_send_binary(lariat_websocket *websocket, const uint8_t *data, size_t len);
+
+/* Sends a message fragment by fragment, for one that is not in memory as a whole: the first call begins it. Until it is
+ * ended no other message can be sent; pings can.
+ *
+ * kind     LARIAT_WEBSOCKET_TEXT or LARIAT_WEBSOCKET_BINARY, the same for all fragments of a message.
+ * data     len bytes, copied; may be NULL if len is 0. A text may be cut within a character.
+ * len      bytes.
+ * is_last  1: the message ends with this; 0: more follows.
+ * errors   as of lariat_websocket_send; LARIAT_ERR_INVALID_STATE for another kind than the message began with. What is
+ *          refused is no part of the message, which can go on.
+ * thread   the reactor's.
+ * Twisted  autobahn's beginMessage, sendMessageFrame and endMessage. */
+LARIAT_API lariat_status lariat_websocket_send_fragment(lariat_websocket *websocket, int32_t kind, const uint8_t *data,
+                                                        size_t len, int32_t is_last);
+
+/* Sends a ping, which the peer answers by a pong with the same data: the protocol's pong_received is told. The options'
+ * ping_seconds does so by itself.
+ *
+ * data    len bytes, copied; may be NULL if len is 0.
+ * len     0 to 125.
+ * errors  LARIAT_ERR_CLOSED when it is closing or over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_websocket_ping(lariat_websocket *websocket, const uint8_t *data, size_t len);
+
+/* Closes a WebSocket: what was sent before goes out, then a close frame, and it is over when the peer has answered that or
+ * the options' close_seconds have passed. Messages that come before the answer are still told, also if reading was paused.
+ *
+ * code    1000 to 1003, 1007 to 1014, or 3000 to 4999; 0: none.
+ * reason  UTF-8 of at most 123 bytes, copied; may be NULL: empty. With code 0 it is empty.
+ * errors  LARIAT_ERR_CLOSED when it is closing or over.
+ * thread  the reactor's. closed is told later, never from inside this call.
+ * Twisted autobahn's sendClose; RFC 6455, section 7. */
+LARIAT_API lariat_status lariat_websocket_close(lariat_websocket *websocket, int32_t code, const char *reason);
+
+/* Ends a WebSocket at once, without a close frame: what waits to be sent is dropped, and the connection reset.
+ *
+ * errors  LARIAT_ERR_CLOSED when it is over.
+ * thread  the reactor's. closed is told later, never from inside this call. */
+LARIAT_API lariat_status lariat_websocket_abort(lariat_websocket *websocket);
+
+/* Tells the connection of a WebSocket: for its addresses and options, for water marks and producers, for limits of rate. It
+ * is not to be written to; another protocol or framing is refused.
+ *
+ * returns  the connection, stale with the WebSocket; NULL on failure.
+ * thread   the reactor's. */
+LARIAT_API lariat_transport *lariat_websocket_transport(lariat_websocket *websocket);
+
+/* Tells how many bytes wait to be sent, with what frames them.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_websocket_buffered(lariat_websocket *websocket);
+
+/* Takes no more messages until resumed: none is told, also of those that have come, and the peer is held up by the system.
+ * Pings are not answered meanwhile.
+ *
+ * errors  LARIAT_ERR_CLOSED when the connection is over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_websocket_pause_reading(lariat_websocket *websocket);
+
+/* Takes messages again. Those that have come are told on the next turn.
+ *
+ * errors  LARIAT_ERR_CLOSED when the connection is over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_websocket_resume_reading(lariat_websocket *websocket);
+
+/* Tells whether messages can be sent: neither side has closed yet.
+ *
+ * returns  1 or 0; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_websocket_is_open(lariat_websocket *websocket);
+
+/* Tells whether permessage-deflate was agreed on.
+ *
+ * returns  1 or 0; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_websocket_is_compressed(lariat_websocket *websocket);
+
+/* Tells the subprotocol that was agreed on.
+ *
+ * returns  text that lives as long as the WebSocket; NULL: there is none, or on failure.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_websocket_subprotocol(lariat_websocket *websocket);
 
 /* ---- Names and the addresses that they lead to ------------------------------------------------------------------- */
 
@@ -4993,6 +5508,19 @@ enum {
     /* Something watched has changed: value is a const lariat_file_change; source: its watch, which is stale after
      * LARIAT_CHANGE_GONE. */
     LARIAT_EVENT_FILE_CHANGED = 23,
+    /* A request has come to an HTTP server, with all of its body: lariat_http_request_body tells it; source: the request.
+     */
+    LARIAT_EVENT_HTTP_REQUEST = 24,
+    /* A WebSocket is open; source: its handle. */
+    LARIAT_EVENT_WEBSOCKET_OPENED = 30,
+    /* A text has come by a WebSocket: data, len; source: its handle. */
+    LARIAT_EVENT_WEBSOCKET_TEXT = 31,
+    /* A binary message has come by a WebSocket: data, len; source: its handle. */
+    LARIAT_EVENT_WEBSOCKET_BINARY = 32,
+    /* A pong has come by a WebSocket: data, len; source: its handle. */
+    LARIAT_EVENT_WEBSOCKET_PONG = 33,
+    /* A WebSocket is over: code, failure, and the reason in data, len; source: its handle, stale. */
+    LARIAT_EVENT_WEBSOCKET_CLOSED = 34,
 };
 
 /* What happened to something that was made with a tag; to be prepared once by lariat_event_init, and filled by
@@ -5014,12 +5542,14 @@ typedef struct lariat_event {
     int32_t readiness;
     /* Which descriptor of a child it was, by its number there; else 0. */
     int32_t child_fd;
-    /* What was received, by a transport, a datagram port or from a child; else NULL. */
+    /* What was received, by a transport, a datagram port, a WebSocket or from a child; else NULL. */
     const uint8_t *data;
     /* How many bytes data has. */
     size_t len;
     /* Who sent a datagram, or where it went; else NULL. */
     const lariat_address *peer;
+    /* The code that a WebSocket was closed with; else 0. */
+    int32_t code;
 } lariat_event;
 
 /* Prepares an event to be filled.
@@ -5109,6 +5639,20 @@ typedef struct lariat_stats {
     uint64_t signal_watches;
     /* Watches of files and directories that were not stopped. */
     uint64_t file_watches;
+    /* HTTP agents. */
+    uint64_t http_agents;
+    /* Requests of HTTP agents that are not over. */
+    uint64_t http_exchanges;
+    /* Responses that HTTP agents have got. */
+    uint64_t http_responses;
+    /* HTTP servers. */
+    uint64_t http_servers;
+    /* Requests to HTTP servers whose end was not told yet. */
+    uint64_t http_requests;
+    /* Routers of HTTP servers. */
+    uint64_t http_routers;
+    /* WebSockets, those of clients included whose handshake is not over. */
+    uint64_t websockets;
 } lariat_stats;
 
 /* Prepares stats to be filled.
@@ -5282,6 +5826,1405 @@ LARIAT_API lariat_status lariat_simulation_set_faults(lariat_simulation *simulat
  * thread    the simulation's. */
 LARIAT_API lariat_status lariat_simulation_host_address(lariat_simulation *simulation, const char *host, int32_t family,
                                                         char *text, size_t capacity, size_t *length);
+
+/* ---- HTTP agents: clients of HTTP -------------------------------------------------------------------------------- */
+
+/* How an HTTP agent does what it does: to be filled by lariat_http_agent_options_init and changed. */
+typedef struct lariat_http_agent_options {
+    /* Set by lariat_http_agent_options_init. */
+    uint32_t struct_size;
+    /* LARIAT_HTTP_AGENT_COOKIES and so on, together; default 0. */
+    uint32_t flags;
+    /* Connections at most, used or not, those that are being made among them; 0: no limit. Default 256. */
+    uint32_t max_connections;
+    /* The same for each host. Default 6. */
+    uint32_t max_connections_per_host;
+    /* Connections to a host that are kept while nobody uses them; 0: none is. Default 6. */
+    uint32_t max_idle_per_host;
+    /* Requests that may wait for a connection; 0: no limit (default). */
+    uint32_t max_waiting;
+    /* Redirects that are followed, one after the other; 0: none is, their responses are as good as others. Default 10.
+     */
+    uint32_t max_redirects;
+    /* Bytes of a response's head. Default 65536. */
+    uint32_t max_head_size;
+    /* Headers of a response. Default 128. */
+    uint32_t max_headers;
+    /* Responses with 1xx before the one that counts. Default 16. */
+    uint32_t max_informational;
+    /* So many times its size a compressed body may become, once it is more than 1 MiB; 0: no limit. Default 200. */
+    uint32_t max_inflate_ratio;
+    /* 0. */
+    uint32_t reserved;
+    /* Bytes of a response's body, as it comes; 0: no limit (default). See lariat_http_response_read_body, too. */
+    uint64_t max_body_size;
+    /* Seconds after which a connection that nobody uses is closed: 0 or more, or INFINITY. Default 60. */
+    double idle_connection_seconds;
+    /* Seconds that a connection may take, its look-up included: 0 or more, or INFINITY. Default 30. */
+    double connect_seconds;
+    /* Seconds that the head of a response may take when all of the request is sent; or INFINITY. Default 60. */
+    double response_seconds;
+    /* Seconds in which nothing comes or goes while something should; or INFINITY. Default 60. */
+    double silence_seconds;
+    /* Seconds that a request may take, redirects and the body of its response included; or INFINITY (default). */
+    double total_seconds;
+    /* Seconds that a server may take to say that it wants a body, where it is asked. Default 1. */
+    double continue_seconds;
+    /* What it says it is. May be NULL: "lariat/" and the version (default). Empty: it does not say. */
+    const char *user_agent;
+    /* What TLS is like: of a client. May be NULL: whom the system trusts is trusted (default). It may be freed afterwards.
+     * Of its alpn only http/1.1 is spoken. */
+    const lariat_tls_configuration *tls;
+    /* A proxy for all requests, such as "http://user:password@proxy:3128": requests by http are sent to it as they are, for https it
+     * is asked for a tunnel (CONNECT). May be NULL: none (default). */
+    const char *proxy;
+    /* What goes by no proxy, with commas between: names, which stand for all below them too, with a port or without;
+     * addresses; networks such as 10.0.0.0/8; or *. May be NULL. Of proxy alone: the environment has its own. */
+    const char *no_proxy;
+    /* Tells which domains are public suffixes. May be NULL: then a cookie for a parent domain is kept for the host alone
+     * that has set it, since nobody knows whether strangers share that domain. */
+    lariat_public_suffix_fn is_public_suffix;
+    /* What that gets; may be NULL. It has to live as long as the agent. */
+    void *user_data;
+} lariat_http_agent_options;
+
+/* Makes an HTTP client, which keeps its connections to use them again.
+ *
+ * options  copied; may be NULL: the defaults.
+ * returns  the agent, to be freed by lariat_http_agent_free or with its scope or reactor; NULL on failure.
+ * errors   LARIAT_ERR_INVALID_ARGUMENT also for a proxy that is none.
+ * thread   the reactor's.
+ * Twisted  twisted.web.client.Agent with HTTPConnectionPool, RedirectAgent, ContentDecoderAgent, CookieAgent and ProxyAgent.
+ */
+LARIAT_API lariat_http_agent *lariat_http_agent_new(lariat_reactor *reactor, const lariat_http_agent_options *options);
+
+/* Ends an agent: its requests, and the bodies that are still coming, fail with LARIAT_ERR_CLOSED, from inside this call, and its
+ * connections are closed. Responses that are whole live on. Its handle is stale from here on.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_agent_free(lariat_http_agent *agent);
+
+/* What an HTTP agent is asked for: to be filled by lariat_http_request_options_init and changed. All is copied. */
+typedef struct lariat_http_request_options {
+    /* Set by lariat_http_request_options_init. */
+    uint32_t struct_size;
+    /* LARIAT_HTTP_REQUEST_NO_REDIRECTS and so on, together; default 0. */
+    uint32_t flags;
+    /* Such as "PUT". May be NULL: "GET" (default). */
+    const char *method;
+    /* Such as "https://example.org:8443/path?query"; must be set. User and password in it are sent as by user and password; a
+     * fragment is left out. A host is ASCII, as it is looked up. */
+    const char *url;
+    /* "Name: value" each, ended by NULL; they go before what the agent would say by itself. May be NULL (default). Not Content-Length,
+     * Transfer-Encoding and Expect, which follow from the rest. */
+    const char *const *headers;
+    /* The body; may be NULL if body_len is 0. */
+    const uint8_t *body;
+    /* Bytes of body. */
+    size_t body_len;
+    /* The file whose content is the body; the system's own bytes. May be NULL (default). */
+    const char *body_path;
+    /* Told when the body is wanted, which is written by lariat_http_exchange_write then. May be NULL (default): nobody writes it.
+     */
+    lariat_http_exchange_fn start_producing;
+    /* Told when too much waits to be sent. May be NULL. */
+    lariat_http_exchange_fn pause_producing;
+    /* Told when there is room again. May be NULL. */
+    lariat_http_exchange_fn resume_producing;
+    /* Told once when no more is wanted although the body is not finished. May be NULL. */
+    lariat_http_exchange_fn stop_producing;
+    /* What these functions get; may be NULL. */
+    void *producer_data;
+    /* Frees producer_data, exactly once: when the request is over, or when the call that got these options fails. May be NULL.
+     */
+    lariat_free_fn free_producer_data;
+    /* Bytes that start_producing will have written in the end; default LARIAT_HTTP_UNKNOWN_LENGTH. */
+    int64_t body_length;
+    /* For Basic authentication (RFC 7617), which anybody can read who sees the request; may be NULL (default). */
+    const char *user;
+    /* Goes with user; may be NULL: empty. */
+    const char *password;
+    /* Where to connect in place of what the URL says, as for lariat_reactor_connect, such as "unix:///run/app.sock"; by no
+     * proxy then. May be NULL (default). */
+    const char *endpoint;
+    /* Seconds that all of it may take, redirects and the body of the response included; or INFINITY; default -1: as the agent's options say.
+     */
+    double total_seconds;
+} lariat_http_request_options;
+
+/* Asks for what a URL names.
+ *
+ * A connection is one that is kept, or a new one; at max_connections the request waits for its turn. Redirects are followed: by GET after
+ * 303, and after 301 and 302 if it was a POST, else by the same method; Authorization, Cookie and Host are not told to
+ * another scheme, host or port. A request that may be repeated is tried once more when a connection that was used before ends
+ * before the first byte of an answer.
+ *
+ * options  copied. Of the producer's data: owned by the library from here on if there is a free_producer_data.
+ * returns  a Deferred that fires with a lariat_http_response when its head has come, whatever its code; its value is freed with
+ *          it unless it is taken. Cancelling it gives up. NULL on failure.
+ * errors   LARIAT_ERR_LIMIT at max_waiting. The Deferred fails as that of lariat_reactor_connect, or with LARIAT_ERR_CONNECTION_LOST,
+ *          LARIAT_ERR_TRUNCATED, LARIAT_ERR_TIMED_OUT, LARIAT_ERR_BAD_MESSAGE when what came is no response, LARIAT_ERR_LIMIT when a limit
+ *          is reached, LARIAT_ERR_REDIRECT, or LARIAT_ERR_CLOSED when the agent is freed; the message names method and URL.
+ * thread   the reactor's. Nothing is called from inside this call.
+ * Twisted  Agent.request. */
+LARIAT_API lariat_deferred *lariat_http_agent_request(lariat_http_agent *agent,
+                                                      const lariat_http_request_options *options);
+
+/* The same as lariat_http_agent_request by GET, with nothing but a URL.
+ *
+ * url     such as "https://example.org/".
+ * thread  the reactor's. */
+LARIAT_API lariat_deferred *lariat_http_agent_get(lariat_http_agent *agent, const char *url);
+
+/* The same as lariat_http_agent_get by HEAD: the response has no body.
+ *
+ * url     such as "https://example.org/".
+ * thread  the reactor's. */
+LARIAT_API lariat_deferred *lariat_http_agent_head(lariat_http_agent *agent, const char *url);
+
+/* The same as lariat_http_agent_get by POST, with a body.
+ *
+ * url           such as "https://example.org/".
+ * content_type  such as "application/json". May be NULL: it is not said.
+ * data          the body, copied; may be NULL if len is 0.
+ * len           bytes.
+ * thread        the reactor's. */
+LARIAT_API lariat_deferred *lariat_http_agent_post(lariat_http_agent *agent, const char *url, const char *content_type,
+                                                   const uint8_t *data, size_t len);
+
+/* Closes the connections of an agent that nobody uses.
+ *
+ * thread   the reactor's.
+ * Twisted  HTTPConnectionPool.closeCachedConnections. */
+LARIAT_API lariat_status lariat_http_agent_close_idle(lariat_http_agent *agent);
+
+/* Tells how many connections an agent has: used, kept, being made and being closed.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_http_agent_connections(const lariat_http_agent *agent);
+
+/* Tells how many connections an agent keeps that nobody uses.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_http_agent_idle(const lariat_http_agent *agent);
+
+/* Tells how many requests of an agent wait for a connection.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_http_agent_waiting(const lariat_http_agent *agent);
+
+/* Keeps a cookie as if a response had set it, whether the agent keeps others or not; it is sent with LARIAT_HTTP_AGENT_COOKIES alone.
+ *
+ * url     where the response would have come from.
+ * cookie  the value of a Set-Cookie, such as "name=value; Path=/; Max-Age=3600".
+ * errors  LARIAT_ERR_INVALID_ARGUMENT also for a cookie that this URL may not set.
+ * thread  the reactor's. is_public_suffix of the options may be called from inside this call. */
+LARIAT_API lariat_status lariat_http_agent_set_cookie(lariat_http_agent *agent, const char *url, const char *cookie);
+
+/* Forgets the cookies of an agent.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_agent_clear_cookies(lariat_http_agent *agent);
+
+/* Tells which cookies a request to a URL would have.
+ *
+ * url       such as "https://example.org/".
+ * text      written: "name=value; other=value", NUL-ended; may be NULL if capacity is 0.
+ * capacity  bytes of text.
+ * len       written: bytes that are needed, without the NUL; 0: there are none. May be NULL.
+ * errors    LARIAT_ERR_TOO_LONG when they do not fit.
+ * thread    the reactor's. */
+LARIAT_API lariat_status lariat_http_agent_cookies(lariat_http_agent *agent, const char *url, char *text,
+                                                   size_t capacity, size_t *len);
+
+/* ---- How an HTTP agent does what it does ------------------------------------------------------------------------- */
+
+enum {
+    /* Cookies are kept and sent (RFC 6265). */
+    LARIAT_HTTP_AGENT_COOKIES = 1,
+    /* Compressed bodies are neither asked for nor undone. */
+    LARIAT_HTTP_AGENT_NO_DECOMPRESSION = 2,
+    /* A redirect may lead from https to http. */
+    LARIAT_HTTP_AGENT_ALLOW_DOWNGRADE = 4,
+    /* The environment says which proxies there are, as it does for curl: http_proxy, https_proxy, all_proxy, no_proxy, and all but the
+     * first in capitals, too. Read when the agent is made. */
+    LARIAT_HTTP_AGENT_ENVIRONMENT_PROXIES = 8,
+};
+
+/* Fills the options of an agent with the defaults.
+ *
+ * options      written.
+ * struct_size  sizeof(lariat_http_agent_options).
+ * thread       any. */
+LARIAT_API lariat_status lariat_http_agent_options_init(lariat_http_agent_options *options, uint32_t struct_size);
+
+/* ---- Responses that an HTTP agent has got ------------------------------------------------------------------------ */
+
+/* Tells the code of a response.
+ *
+ * returns  such as 200; negative: an error.
+ * thread   the reactor's.
+ * Twisted  IResponse.code. */
+LARIAT_API int32_t lariat_http_response_code(const lariat_http_response *response);
+
+/* Tells what the server calls the code of its response.
+ *
+ * returns  such as "Not Found", valid as long as the response; may be empty. NULL on failure.
+ * thread   the reactor's.
+ * Twisted  IResponse.phrase. */
+LARIAT_API const char *lariat_http_response_reason(const lariat_http_response *response);
+
+/* Tells where a response came from: after redirects, the last.
+ *
+ * returns  a URL without user and fragment, valid as long as the response; NULL on failure.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_http_response_url(const lariat_http_response *response);
+
+/* Tells how many redirects have led to a response.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_http_response_redirects(const lariat_http_response *response);
+
+/* Looks for a header of a response.
+ *
+ * name     in any case.
+ * returns  the value of the first header of that name, valid as long as the response; NULL if there is none, which is no failure, and
+ *          on failure. Its bytes are the server's; it has no control characters but tabulators.
+ * thread   the reactor's.
+ * Twisted  IResponse.headers.getRawHeaders. */
+LARIAT_API const char *lariat_http_response_header(const lariat_http_response *response, const char *name);
+
+/* Tells how many headers a response has.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_http_response_header_count(const lariat_http_response *response);
+
+/* Tells one of the headers of a response, in the order in which they came.
+ *
+ * index   from 0 on.
+ * name    written: valid as long as the response.
+ * value   written: the same.
+ * errors  LARIAT_ERR_INVALID_ARGUMENT when there are not so many.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_response_header_at(const lariat_http_response *response, size_t index,
+                                                        const char **name, const char **value);
+
+/* Looks for a trailer: a header that came behind a body in chunks, once all of that has come.
+ *
+ * name     in any case.
+ * returns  its value, valid as long as the response; NULL if there is none, which is no failure, and on failure.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_http_response_trailer(const lariat_http_response *response, const char *name);
+
+/* Tells how long the body of a response will be.
+ *
+ * length  written: bytes; LARIAT_HTTP_UNKNOWN_LENGTH: nobody knows, as of a body in chunks, or of one that was compressed and is undone.
+ * thread  the reactor's.
+ * Twisted IResponse.length. */
+LARIAT_API lariat_status lariat_http_response_content_length(const lariat_http_response *response, int64_t *length);
+
+/* Reads the body of a response as a whole. Until somebody takes the body, no more of it is read than has come with the head.
+ *
+ * max_size  bytes at most, when it is decompressed; 0: 64 MiB.
+ * returns   a Deferred that fires with a lariat_bytes, which is freed with it unless it is taken; cancelling it closes the
+ *           connection. NULL on failure. It fails with LARIAT_ERR_LIMIT when the body is longer, LARIAT_ERR_TRUNCATED when it was cut
+ *           short, LARIAT_ERR_BAD_FRAME when it is compressed and damaged, or for the reasons of lariat_http_agent_request.
+ * errors    LARIAT_ERR_INVALID_STATE when somebody takes the body already.
+ * thread    the reactor's.
+ * Twisted   twisted.web.client.readBody. */
+LARIAT_API lariat_deferred *lariat_http_response_read_body(lariat_http_response *response, uint64_t max_size);
+
+/* Has functions told of the body of a response as it comes. Until somebody takes the body, no more of it is read than has come
+ * with the head. The response lives until ended has returned, also when its Deferred is gone.
+ *
+ * received   told of each piece.
+ * ended      told once, last.
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_INVALID_STATE when somebody takes the body already.
+ * thread     the reactor's. Nothing is called from inside this call.
+ * Twisted    IResponse.deliverBody. */
+LARIAT_API lariat_status lariat_http_response_deliver_body(lariat_http_response *response,
+                                                           lariat_http_response_received_fn received,
+                                                           lariat_http_response_ended_fn ended, void *user_data);
+
+/* The same as lariat_http_response_deliver_body, with user_data owned by the library from here on: free_user_data(user_data) is called exactly
+ * once, after ended, or before this answers that it failed.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_http_response_deliver_body_full(lariat_http_response *response,
+                                                                lariat_http_response_received_fn received,
+                                                                lariat_http_response_ended_fn ended, void *user_data,
+                                                                lariat_free_fn free_user_data);
+
+/* Has the body of a response wait: received is not called again before lariat_http_response_resume_body, and the server is held up.
+ *
+ * errors  LARIAT_ERR_INVALID_STATE when all of it was told.
+ * thread  the reactor's.
+ * Twisted TransportProxyProducer.pauseProducing. */
+LARIAT_API lariat_status lariat_http_response_pause_body(lariat_http_response *response);
+
+/* Lets the body of a response come again.
+ *
+ * thread  the reactor's. Nothing is called from inside this call. */
+LARIAT_API lariat_status lariat_http_response_resume_body(lariat_http_response *response);
+
+/* Frees a response that was taken by lariat_deferred_take, or that nobody will look at any more; one that was not taken is freed
+ * with its Deferred. What takes its body fails with LARIAT_ERR_CLOSED, from inside this call. A body that is not whole and that nobody
+ * takes is read to its end if that is near, else its connection is closed.
+ *
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_response_free(lariat_http_response *response);
+
+/* ---- Requests of an agent whose body is written bit by bit ------------------------------------------------------- */
+
+/* Writes a piece of the body of a request. Allowed from when start_producing was called until lariat_http_exchange_finish or
+ * stop_producing. All of it is accepted; when too much waits pause_producing is called, maybe from inside this call.
+ *
+ * data    len bytes, copied or sent; may be NULL if len is 0.
+ * len     bytes.
+ * errors  LARIAT_ERR_INVALID_STATE when the body is not to be written now; LARIAT_ERR_TOO_LONG past body_length.
+ * thread  the reactor's.
+ * Twisted IConsumer.write, in IBodyProducer.startProducing. */
+LARIAT_API lariat_status lariat_http_exchange_write(lariat_http_exchange *exchange, const uint8_t *data, size_t len);
+
+/* Ends the body of a request.
+ *
+ * errors  LARIAT_ERR_INVALID_STATE when the body is not to be written now, or less than body_length was written.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_exchange_finish(lariat_http_exchange *exchange);
+
+/* Says that there will be no more of the body of a request, although it is not whole: the request fails with this, and its connection is
+ * closed, which tells the server.
+ *
+ * code     of the failure: not 0; negative the library's, positive the program's.
+ * message  copied; may be NULL.
+ * errors   LARIAT_ERR_INVALID_STATE when the body is not to be written now.
+ * thread   the reactor's. The request's Deferred fires from inside this call. */
+LARIAT_API lariat_status lariat_http_exchange_fail(lariat_http_exchange *exchange, int32_t code, const char *message);
+
+/* ---- Requests of HTTP: what a client has asked for --------------------------------------------------------------- */
+
+/* Tells the method of a request.
+ *
+ * returns  such as "GET", for as long as the request lives; NULL on failure.
+ * thread   the reactor's.
+ * Twisted  Request.method. */
+LARIAT_API const char *lariat_http_request_method(lariat_http_request *request);
+
+/* Tells the target of a request as it was sent: path and query, a URL, "*", or a host and a port.
+ *
+ * returns  for as long as the request lives; NULL on failure.
+ * thread   the reactor's.
+ * Twisted  Request.uri. */
+LARIAT_API const char *lariat_http_request_target(lariat_http_request *request);
+
+/* Tells the path of a request, percent-decoded, without the query. It is never without its first slash, but for "*" and
+ * what CONNECT names. Bytes that were encoded can be anything but NUL, a slash among them; segments of dots are left as
+ * they are.
+ *
+ * returns  for as long as the request lives; NULL on failure.
+ * thread   the reactor's.
+ * Twisted  Request.path. */
+LARIAT_API const char *lariat_http_request_path(lariat_http_request *request);
+
+/* Tells the query of a request, as it was sent: what is behind the question mark.
+ *
+ * returns  for as long as the request lives; NULL if there is none, and on failure.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_http_request_query(lariat_http_request *request);
+
+/* Tells the first value of a parameter in the query of a request, decoded: %XX is a byte, + a space. One whose encoding
+ * is wrong, or that has a NUL, is not there.
+ *
+ * name     as decoded.
+ * returns  for as long as the request lives; NULL if there is none, and on failure.
+ * thread   the reactor's.
+ * Twisted  Request.args. */
+LARIAT_API const char *lariat_http_request_query_parameter(lariat_http_request *request, const char *name);
+
+/* Tells what stands in the path of a request where the router's pattern has a parameter, percent-decoded.
+ *
+ * name     as in the pattern, without the colon or star.
+ * returns  for as long as the request lives; NULL if the pattern has none of that name, and on failure.
+ * thread   the reactor's. */
+LARIAT_API const char *lariat_http_request_parameter(lariat_http_request *request, const char *name);
+
+/* Tells the version of HTTP of a request.
+ *
+ * returns  10, 11 or 20; negative: an error.
+ * thread   the reactor's.
+ * Twisted  Request.clientproto. */
+LARIAT_API int32_t lariat_http_request_version(lariat_http_request *request);
+
+/* Tells which host a request is for: that of its target, else of its header Host; with the port, if there is one.
+ *
+ * returns  for as long as the request lives; NULL if there is none, and on failure.
+ * thread   the reactor's.
+ * Twisted  Request.getRequestHostname. */
+LARIAT_API const char *lariat_http_request_host(lariat_http_request *request);
+
+/* Tells the value of the first header of a name, in any case.
+ *
+ * name     such as "Accept".
+ * returns  for as long as the request lives; it may not be UTF-8. NULL if there is none, and on failure.
+ * thread   the reactor's.
+ * Twisted  Request.getHeader. */
+LARIAT_API const char *lariat_http_request_header(lariat_http_request *request, const char *name);
+
+/* Tells how many headers a request has.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_http_request_header_count(lariat_http_request *request);
+
+/* Tells one of the headers of a request, in the order in which they came.
+ *
+ * index   from 0 on.
+ * name    written: as it was sent; lives as long as the request; may be NULL.
+ * value   written: the same; may be NULL.
+ * errors  LARIAT_ERR_INVALID_ARGUMENT when there are not as many.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_request_header_at(lariat_http_request *request, size_t index, const char **name,
+                                                       const char **value);
+
+/* Tells the connection that a request came by: for its addresses and its TLS. It is not to be written to or closed.
+ *
+ * returns  the connection; NULL on failure.
+ * thread   the reactor's.
+ * Twisted  Request.transport. */
+LARIAT_API lariat_transport *lariat_http_request_transport(lariat_http_request *request);
+
+/* Tells whether a request came by TLS.
+ *
+ * returns  1 or 0; negative: an error.
+ * thread   the reactor's.
+ * Twisted  Request.isSecure. */
+LARIAT_API int32_t lariat_http_request_is_secure(lariat_http_request *request);
+
+/* Keeps a pointer of the host with a request.
+ *
+ * user_data       may be NULL; the library's from here on.
+ * free_user_data  may be NULL; called once, when the request is over, when another pointer takes its place, or before
+ *                 this fails.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_http_request_set_user_data(lariat_http_request *request, void *user_data,
+                                                           lariat_free_fn free_user_data);
+
+/* Tells the pointer that lariat_http_request_set_user_data has kept.
+ *
+ * returns  the pointer; NULL if there is none, and on failure.
+ * thread   the reactor's. */
+LARIAT_API void *lariat_http_request_user_data(lariat_http_request *request);
+
+/* Makes a scope for what belongs to a request, or tells the one that was made: it is ended and freed when the request is
+ * over. Until it is entered, nothing joins it.
+ *
+ * returns  the scope, the request's; NULL on failure.
+ * errors   LARIAT_ERR_CLOSED or LARIAT_ERR_INVALID_STATE when the request is over.
+ * thread   the reactor's. */
+LARIAT_API lariat_scope *lariat_http_request_scope(lariat_http_request *request);
+
+/* Tells how many bytes the body of a request has.
+ *
+ * returns  0 or more; -1: that shows only when it has come, and on failure.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_http_request_content_length(lariat_http_request *request);
+
+/* Sets another limit for the body of a request than the server's, before it is asked for.
+ *
+ * bytes   at most; UINT64_MAX: any.
+ * errors  LARIAT_ERR_INVALID_STATE when it was asked for already.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_request_set_max_body(lariat_http_request *request, uint64_t bytes);
+
+/* Reads the body of a request. Nothing of a body is read before it is asked for; a client that has sent "Expect:
+ * 100-continue" is told to send it now.
+ *
+ * returns  a Deferred that fires with a lariat_bytes; it fails with LARIAT_ERR_LIMIT when there are more than may be
+ *          (which is answered with 413), and with the reason when the client is gone or too slow. NULL on failure.
+ * errors   LARIAT_ERR_INVALID_STATE when it was asked for already, or the response is finished.
+ * thread   the reactor's. */
+LARIAT_API lariat_deferred *lariat_http_request_read_body(lariat_http_request *request);
+
+/* Has the body of a request handed on as it comes, also while the response is written already. An empty one is only
+ * told to have ended.
+ *
+ * received   told of each part.
+ * ended      told once: that all has come, or why the rest does not.
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_INVALID_STATE when it was asked for already, or the response is finished.
+ * thread     the reactor's. Neither is called from inside this. */
+LARIAT_API lariat_status lariat_http_request_set_body_functions(lariat_http_request *request,
+                                                                lariat_http_body_received_fn received,
+                                                                lariat_http_body_ended_fn ended, void *user_data);
+
+/* The same as lariat_http_request_set_body_functions, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, after ended, or when this fails.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_http_request_set_body_functions_full(lariat_http_request *request,
+                                                                     lariat_http_body_received_fn received,
+                                                                     lariat_http_body_ended_fn ended, void *user_data,
+                                                                     lariat_free_fn free_user_data);
+
+/* Holds up a body that is handed on as it comes: the client is slowed down by its own buffers.
+ *
+ * errors   LARIAT_ERR_INVALID_STATE when it is not handed on.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_http_request_pause_body(lariat_http_request *request);
+
+/* Goes on with a body that was held up.
+ *
+ * errors   LARIAT_ERR_INVALID_STATE when it is not handed on.
+ * thread   the reactor's. */
+LARIAT_API lariat_status lariat_http_request_resume_body(lariat_http_request *request);
+
+/* Tells the whole body of a request that an event has told of.
+ *
+ * data    written: lives as long as the request; may be NULL.
+ * len     written: how many bytes it has; may be NULL.
+ * errors  LARIAT_ERR_INVALID_STATE when it is not there, or was read in another way.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_request_body(lariat_http_request *request, const uint8_t **data, size_t *len);
+
+/* ---- What an HTTP agent is asked for ----------------------------------------------------------------------------- */
+
+enum {
+    /* Redirects are not followed: their responses are as good as others. */
+    LARIAT_HTTP_REQUEST_NO_REDIRECTS = 1,
+    /* A compressed body is neither asked for nor undone. */
+    LARIAT_HTTP_REQUEST_NO_DECOMPRESSION = 2,
+    /* The server is asked whether it wants the body before that is sent (Expect: 100-continue). */
+    LARIAT_HTTP_REQUEST_EXPECT_CONTINUE = 4,
+};
+
+/* Of body_length: nobody knows; the body goes in chunks. Twisted's UNKNOWN_LENGTH. */
+#define LARIAT_HTTP_UNKNOWN_LENGTH INT64_C(-1)
+
+/* Fills the options of a request with the defaults.
+ *
+ * options      written.
+ * struct_size  sizeof(lariat_http_request_options).
+ * thread       any. */
+LARIAT_API lariat_status lariat_http_request_options_init(lariat_http_request_options *options, uint32_t struct_size);
+
+/* ---- Responses of HTTP: what a request is answered with ---------------------------------------------------------- */
+
+/* Answers a request with all of a response: the headers that were set, and this body.
+ *
+ * code          200 to 599.
+ * content_type  such as "text/html; charset=utf-8"; may be NULL: none is said.
+ * data          the body, copied; may be NULL if len is 0. A response to HEAD says its length and leaves it out; with 204
+ *               and 304 it is left out.
+ * len           how many bytes data has.
+ * errors        LARIAT_ERR_INVALID_STATE when the response was begun, or is finished; LARIAT_ERR_CLOSED when the client is
+ *               gone.
+ * thread        the reactor's. */
+LARIAT_API lariat_status lariat_http_request_respond(lariat_http_request *request, int32_t code,
+                                                     const char *content_type, const uint8_t *data, size_t len);
+
+/* Answers a request by sending the client elsewhere.
+ *
+ * code      301, 302, 303, 307 or 308.
+ * location  a URL, or a path.
+ * errors    as of lariat_http_request_respond.
+ * thread    the reactor's.
+ * Twisted   Request.redirect. */
+LARIAT_API lariat_status lariat_http_request_redirect(lariat_http_request *request, int32_t code, const char *location);
+
+/* Answers a request with a file, opened on the thread pool and sent without copying it where the system can. It has an
+ * ETag and a Last-Modified, and conditions (If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range)
+ * and ranges are answered as they are asked: with 200, 206, 304, 412 or 416; several ranges as multipart/byteranges. One
+ * that is not there is answered with 404, one that may not be read with 403.
+ *
+ * directory     what the path may not lead out of: not by "..", not by a symbolic link (where the system can say so), not
+ *               by being absolute; may be NULL: path is any, and trusted.
+ * path          of the file; below directory, if there is one.
+ * content_type  may be NULL: by the file's name.
+ * errors        LARIAT_ERR_INVALID_STATE when the response was begun, or is finished; LARIAT_ERR_NOT_SUPPORTED by a
+ *               simulated reactor. Whatever becomes of the file is answered.
+ * thread        the reactor's.
+ * Twisted       twisted.web.static.File. */
+LARIAT_API lariat_status lariat_http_request_respond_file(lariat_http_request *request, const char *directory,
+                                                          const char *path, const char *content_type);
+
+/* Answers a request with what a Deferred gives: a lariat_bytes, or text that ends with NUL, or NULL for no body. What it
+ * owns is freed afterwards. Its failure is answered as a handler's is. It is cancelled when the client is gone.
+ *
+ * code          200 to 599.
+ * content_type  may be NULL.
+ * deferred      of the same reactor; handed over, unless this fails.
+ * errors        LARIAT_ERR_INVALID_STATE when the response was begun, or is finished; LARIAT_ERR_ALREADY_WAITED and so on
+ *               when the Deferred cannot be waited for.
+ * thread        the reactor's. */
+LARIAT_API lariat_status lariat_http_request_respond_deferred(lariat_http_request *request, int32_t code,
+                                                              const char *content_type, lariat_deferred *deferred);
+
+/* Sets the code of a response that is written piece by piece. Default 200.
+ *
+ * code    200 to 599.
+ * errors  LARIAT_ERR_INVALID_STATE when its head was sent.
+ * thread  the reactor's.
+ * Twisted Request.setResponseCode. */
+LARIAT_API lariat_status lariat_http_request_set_response_code(lariat_http_request *request, int32_t code);
+
+/* Sets a header of the response, in place of those of its name. Content-Length says how long a body is that is written
+ * piece by piece (without it, it is sent in chunks); "Connection: close" has the connection closed afterwards;
+ * Transfer-Encoding, and anything else of Connection, are the connection's own affair.
+ *
+ * name    a token.
+ * value   without control characters: nothing in it can end the line.
+ * errors  LARIAT_ERR_INVALID_STATE when the head was sent.
+ * thread  the reactor's.
+ * Twisted Request.setHeader. */
+LARIAT_API lariat_status lariat_http_request_set_header(lariat_http_request *request, const char *name,
+                                                        const char *value);
+
+/* Adds a header to the response beside those of its name, such as another Set-Cookie.
+ *
+ * name    as for lariat_http_request_set_header.
+ * value   the same.
+ * errors  the same.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_request_add_header(lariat_http_request *request, const char *name,
+                                                        const char *value);
+
+/* Takes the headers of a name out of the response again.
+ *
+ * name    in any case.
+ * errors  LARIAT_ERR_INVALID_STATE when the head was sent.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_request_remove_header(lariat_http_request *request, const char *name);
+
+/* Writes a part of the response's body; before the first, the head is sent. What is written in a callback goes out when
+ * that has returned. Without a Content-Length it is sent in chunks, or to a client of HTTP/1.0 until the connection is
+ * closed. In answer to HEAD only the head is sent.
+ *
+ * data    copied, or sent; may be NULL if len is 0: then the head is sent.
+ * len     how many bytes data has.
+ * errors  LARIAT_ERR_INVALID_ARGUMENT when it would be more than Content-Length says; LARIAT_ERR_INVALID_STATE when the
+ *         response is finished; LARIAT_ERR_CLOSED when the client is gone.
+ * thread  the reactor's.
+ * Twisted Request.write. */
+LARIAT_API lariat_status lariat_http_request_write(lariat_http_request *request, const uint8_t *data, size_t len);
+
+/* Finishes the response: its body is over. The request goes stale when that was told.
+ *
+ * errors  LARIAT_ERR_INVALID_STATE when it is finished, or fewer bytes were written than Content-Length says;
+ *         LARIAT_ERR_CLOSED when the client is gone.
+ * thread  the reactor's.
+ * Twisted Request.finish. */
+LARIAT_API lariat_status lariat_http_request_finish(lariat_http_request *request);
+
+/* Sends a head before that of the response, with the headers that were set so far, which stay set; to a client of
+ * HTTP/1.0 nothing is sent.
+ *
+ * code    102 to 199: such as 103, with "Link" headers.
+ * errors  LARIAT_ERR_INVALID_STATE when the head of the response was sent.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_request_send_information(lariat_http_request *request, int32_t code);
+
+/* Gives a response up that cannot be finished: the connection is cut off, so that the client notices.
+ *
+ * errors  LARIAT_ERR_INVALID_STATE when the response is finished; LARIAT_ERR_CLOSED when the client is gone.
+ * thread  the reactor's.
+ * Twisted Request.loseConnection, transport.abortConnection. */
+LARIAT_API lariat_status lariat_http_request_abort(lariat_http_request *request);
+
+/* Tells when a request is over.
+ *
+ * returns  a Deferred that fires, with NULL, when the response is finished, and fails when it cannot be any more:
+ *          LARIAT_ERR_CONNECTION_LOST, LARIAT_ERR_TIMED_OUT and so on, as the connection has ended, LARIAT_ERR_LIMIT or
+ *          LARIAT_ERR_BAD_FRAME when what came was refused. NULL on failure.
+ * thread   the reactor's.
+ * Twisted  Request.notifyFinish. */
+LARIAT_API lariat_deferred *lariat_http_request_notify_finish(lariat_http_request *request);
+
+/* Tells how much of the response waits to be sent.
+ *
+ * returns  bytes; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_http_request_buffered(lariat_http_request *request);
+
+/* Who writes a response as fast as its client reads: to be filled by lariat_http_producer_init, changed, and given to
+ * lariat_http_request_register_producer, which copies it. */
+typedef struct lariat_http_producer {
+    /* Set by lariat_http_producer_init. */
+    uint32_t struct_size;
+    /* 1: it writes until it is paused (push; default); 0: it writes one piece each time it is resumed (pull). */
+    int32_t streaming;
+    /* More than 64 KiB wait to be sent: it is to write no more; may be NULL. Not for pull. */
+    lariat_http_producer_fn pause_producing;
+    /* There is room: it is to write; may be NULL. */
+    lariat_http_producer_fn resume_producing;
+    /* Nothing is wanted any more: the client is gone; may be NULL. */
+    lariat_http_producer_fn stop_producing;
+} lariat_http_producer;
+
+/* Fills a producer with the defaults.
+ *
+ * producer     written.
+ * struct_size  sizeof(lariat_http_producer).
+ * thread       any. */
+LARIAT_API lariat_status lariat_http_producer_init(lariat_http_producer *producer, uint32_t struct_size);
+
+/* Registers who writes a response, so that no more is written than the client reads. It is unregistered by
+ * lariat_http_request_unregister_producer, or when the request is over.
+ *
+ * producer   copied.
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_ALREADY_REGISTERED; LARIAT_ERR_CLOSED or LARIAT_ERR_INVALID_STATE when the request is over: then
+ *            stop_producing was called.
+ * thread     the reactor's. pause_producing may be called from inside lariat_http_request_write, and from inside this.
+ * Twisted    Request.registerProducer. */
+LARIAT_API lariat_status lariat_http_request_register_producer(lariat_http_request *request,
+                                                               const lariat_http_producer *producer, void *user_data);
+
+/* The same as lariat_http_request_register_producer, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when the producer is unregistered, or when this fails.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_http_request_register_producer_full(lariat_http_request *request,
+                                                                    const lariat_http_producer *producer,
+                                                                    void *user_data, lariat_free_fn free_user_data);
+
+/* Forgets the producer of a response: it has written all that it had to.
+ *
+ * errors   LARIAT_ERR_INVALID_STATE when there is none.
+ * thread   the reactor's.
+ * Twisted  Request.unregisterProducer. */
+LARIAT_API lariat_status lariat_http_request_unregister_producer(lariat_http_request *request);
+
+/* Takes the connection of a request over, for another protocol: answers with 101 (the headers, Upgrade among them, are to
+ * be set before; Connection is said by itself) or, where the method is CONNECT, with 200, and gives the connection a
+ * protocol, whose connection_made is called from inside this. What the client has sent behind the request comes as the
+ * first data. The request is over then, the connection lives on, and is no affair of the server any more.
+ *
+ * code      101; or 200 to 299, for CONNECT.
+ * protocol  copied.
+ * self      what the protocol's functions get; may be NULL; freed by protocol.free_self, also when this fails.
+ * returns   the connection; NULL on failure.
+ * errors    LARIAT_ERR_INVALID_STATE when the response was begun, or the request has a body that was not read;
+ *           LARIAT_ERR_NOT_SUPPORTED by HTTP/2; LARIAT_ERR_CLOSED when the client is gone.
+ * thread    the reactor's.
+ * Twisted   transport.switchProtocol. */
+LARIAT_API lariat_transport *lariat_http_request_upgrade(lariat_http_request *request, int32_t code,
+                                                         const lariat_protocol *protocol, void *self);
+
+/* ---- Routers of HTTP servers: which requests go to which handler ------------------------------------------------- */
+
+enum {
+    /* For lariat_http_router_add_files: a directory without an index.html is answered with a list of what is in it. */
+    LARIAT_HTTP_FILES_LIST = 1,
+    /* The same: a directory's index.html is not served for it. */
+    LARIAT_HTTP_FILES_NO_INDEX = 2,
+    /* The same: names that begin with a dot are served, too. */
+    LARIAT_HTTP_FILES_HIDDEN = 4,
+};
+
+/* Makes a router without routes, for lariat_http_server_set_router.
+ *
+ * returns  the router, to be freed by lariat_http_router_free or with its scope or reactor; NULL on failure.
+ * thread   the reactor's. */
+LARIAT_API lariat_http_router *lariat_http_router_new(lariat_reactor *reactor);
+
+/* Adds a route. A path that no route has is answered with 404; a method that none of the path's routes has with 405 and
+ * the header Allow, OPTIONS with 204 and the same, HEAD by the route of GET.
+ *
+ * method      such as "GET"; "*": any.
+ * pattern     a path, as "/users/:id", whose parameter "id" is one segment, not empty; a last segment of "*rest" is all
+ *             that is left, maybe nothing. lariat_http_request_parameter tells them. Names are compared
+ *             percent-decoded. Where several patterns fit, the first segment in which they differ decides: a name goes
+ *             before a parameter, and that before the rest.
+ * handler     called for each request.
+ * user_data   may be NULL; passed through.
+ * errors      LARIAT_ERR_ALREADY_REGISTERED when there is such a route.
+ * thread      the reactor's.
+ * Twisted     Resource.putChild, in klein's way. */
+LARIAT_API lariat_status lariat_http_router_add(lariat_http_router *router, const char *method, const char *pattern,
+                                                lariat_http_handler_fn handler, void *user_data);
+
+/* The same as lariat_http_router_add, with user_data owned by the library from here on: free_user_data(user_data) is
+ * called exactly once, when the router is freed and no call of the handler is running, or when this fails.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_http_router_add_full(lariat_http_router *router, const char *method,
+                                                     const char *pattern, lariat_http_handler_fn handler,
+                                                     void *user_data, lariat_free_fn free_user_data);
+
+/* Serves the files in a directory, as lariat_http_request_respond_file does, to GET and HEAD: nothing outside of it, by
+ * whatever path or symbolic link. A directory is answered with its index.html; its path without the slash at the end
+ * with a redirection to that with it.
+ *
+ * prefix     the path below which they are, as "/" or "/static".
+ * directory  where they are.
+ * flags      LARIAT_HTTP_FILES_LIST and so on, or 0.
+ * errors     LARIAT_ERR_ALREADY_REGISTERED when there is such a route.
+ * thread     the reactor's.
+ * Twisted    twisted.web.static.File. */
+LARIAT_API lariat_status lariat_http_router_add_files(lariat_http_router *router, const char *prefix,
+                                                      const char *directory, uint32_t flags);
+
+/* Tells how many routes a router has.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_http_router_routes(lariat_http_router *router);
+
+/* Ends a router: its handlers are not called any more, and servers that have it answer 404. Its handle is stale from
+ * here on.
+ *
+ * thread  the reactor's. It may be called from inside of a handler. */
+LARIAT_API lariat_status lariat_http_router_free(lariat_http_router *router);
+
+/* ---- HTTP servers ------------------------------------------------------------------------------------------------ */
+
+/* How much an HTTP server takes, and how long it waits: to be filled by lariat_http_server_options_init and changed.
+ * Seconds are 0 or more, or INFINITY: for ever. */
+typedef struct lariat_http_server_options {
+    /* Set by lariat_http_server_options_init. */
+    uint32_t struct_size;
+    /* Bytes of a request's first line, at most: more is answered with 414. Default 8192. */
+    uint32_t max_request_line;
+    /* Bytes of a request's headers, at most: more is answered with 431. Default 32768. */
+    uint32_t max_header_bytes;
+    /* Headers of a request, at most, up to 256: more is answered with 431. Default 100. */
+    uint32_t max_headers;
+    /* Bytes of a request's body, at most, unless lariat_http_request_set_max_body says otherwise for one: more is
+     * answered with 413. Default 1048576. */
+    uint64_t max_body;
+    /* Bytes that wait while the request before them is being answered, or while nobody takes the body in: with more,
+     * nothing is read. Default 65536. */
+    uint32_t max_pipelined_bytes;
+    /* Requests of a connection, at most: it is closed after so many; 0: no limit (default). */
+    uint32_t max_requests_per_connection;
+    /* Connections at most, of each endpoint: who comes then waits in the backlog; 0: no limit (default). */
+    uint32_t max_connections;
+    /* Connections from one IP address at most, of each endpoint: one more is closed at once; 0: no limit (default). */
+    uint32_t max_connections_per_peer;
+    /* Bytes a second that a client has to send of a body at least, on average and after body_seconds; 0: any.
+     * Default 500. */
+    uint32_t min_body_rate;
+    /* 1: responses have a header Date (default). */
+    int32_t send_date;
+    /* 1: a client that sends no more is still answered; 0: a request that is not answered then is lost, for most such
+     * clients are gone (default). */
+    int32_t answer_half_closed;
+    /* Zero. */
+    uint32_t reserved;
+    /* How long a head may take, from its first byte on, and from when a client has connected: answered with 408.
+     * Default 60. */
+    double head_seconds;
+    /* How long a connection may wait for its next request: then it is closed. Default 75. */
+    double idle_seconds;
+    /* How long nothing may come of a body that is wanted: answered with 408. Default 60. */
+    double body_seconds;
+    /* How long a request may take in all, from its head to the end of its response: answered with 503, or cut off.
+     * Default INFINITY. */
+    double request_seconds;
+    /* How long a client may read nothing of what waits for it: then it is cut off. Default 60. */
+    double write_seconds;
+    /* How long a client that was refused has to read the answer, before the connection is closed. Default 5. */
+    double linger_seconds;
+    /* What the header Server says; copied; NULL: "lariat" (default); empty: it is not sent. */
+    const char *server_name;
+    /* 1: HTTP/2 is offered to who comes by TLS, by ALPN (default). */
+    int32_t http2;
+    /* 1: a client that knows of it may speak HTTP/2 on a plain endpoint as well (RFC 9113, 3.3). Default 0. */
+    int32_t http2_on_plain;
+    /* Requests of one connection of HTTP/2 at once, at most: one more is refused. Default 128. */
+    uint32_t http2_max_streams;
+    /* Bytes of a body that may come on one stream before they are taken. Default 65536. */
+    uint32_t http2_stream_window;
+    /* The same for all streams of a connection together, 65535 at least; 0: as much as all may have, so that none that is
+     * paused holds up another (default). */
+    uint32_t http2_connection_window;
+    /* Bytes of a frame that comes, from 16384 to 16777215. Default 16384. */
+    uint32_t http2_max_frame;
+    /* Frames that carry neither headers nor data, at once: a client that sends more of them, for which it has no cause, is
+     * told to calm down, and closed. Default 1000. */
+    uint32_t http2_control_frames;
+    /* So many more a second. Default 100. */
+    uint32_t http2_control_frames_per_second;
+    /* Requests that a client gives up by resetting them, at once; with more, it is told to calm down, and closed.
+     * Default 1000. */
+    uint32_t http2_resets;
+    /* So many more a second. Default 33. */
+    uint32_t http2_resets_per_second;
+} lariat_http_server_options;
+
+/* Fills the options of an HTTP server with the defaults.
+ *
+ * options      written.
+ * struct_size  sizeof(lariat_http_server_options).
+ * thread       any. */
+LARIAT_API lariat_status lariat_http_server_options_init(lariat_http_server_options *options, uint32_t struct_size);
+
+/* Makes a server of HTTP/1.1 and HTTP/2. It answers 404 until it has a handler, and listens nowhere yet.
+ *
+ * options  copied; may be NULL: the defaults.
+ * returns  the server, to be freed by lariat_http_server_free or with its scope or reactor; NULL on failure.
+ * thread   the reactor's.
+ * Twisted  twisted.web.server.Site. */
+LARIAT_API lariat_http_server *lariat_http_server_new(lariat_reactor *reactor,
+                                                      const lariat_http_server_options *options);
+
+/* Sets the function that handles the requests of a server, in place of what did.
+ *
+ * handler    called for each request.
+ * user_data  may be NULL; passed through.
+ * thread     the reactor's. Callbacks come from turns of the loop. */
+LARIAT_API lariat_status lariat_http_server_set_handler(lariat_http_server *server, lariat_http_handler_fn handler,
+                                                        void *user_data);
+
+/* The same as lariat_http_server_set_handler, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when the server is freed or has another handler, and no call of
+ * this one is running; or when this fails.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_http_server_set_handler_full(lariat_http_server *server, lariat_http_handler_fn handler,
+                                                             void *user_data, lariat_free_fn free_user_data);
+
+/* Has a server queue LARIAT_EVENT_HTTP_REQUEST for each request, once all of its body has come, instead of calling a
+ * handler. The host answers it by lariat_http_request_respond and the like.
+ *
+ * tag     any number; comes back in the events.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_server_set_event(lariat_http_server *server, uint64_t tag);
+
+/* Has a router say who handles the requests of a server, in place of what did.
+ *
+ * router  of the same reactor; stays the host's. Once it is freed, the server answers 404.
+ * errors  LARIAT_ERR_WRONG_REACTOR.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_http_server_set_router(lariat_http_server *server, lariat_http_router *router);
+
+/* Listens at an endpoint; a server may do so at several.
+ *
+ * endpoint  as for lariat_reactor_listen; besides, "http://127.0.0.1:8080", which is the same as tcp:// and has port 80
+ *           unless it says another.
+ * returns   a handle that is good until the server is stopped: for the port, and for the limits of connections; NULL on
+ *           failure.
+ * errors    as of lariat_reactor_listen; LARIAT_ERR_CLOSED when the server was stopped.
+ * thread    the reactor's. */
+LARIAT_API lariat_listener *lariat_http_server_listen(lariat_http_server *server, const char *endpoint);
+
+/* Listens at an endpoint as lariat_http_server_listen does, by TLS.
+ *
+ * endpoint       as for lariat_http_server_listen; it says nothing of TLS itself.
+ * configuration  a server's; may be freed afterwards. Where it says nothing of ALPN, "h2" and "http/1.1" are offered, or
+ *                "http/1.1" alone where the server's options have no HTTP/2.
+ * returns        as lariat_http_server_listen does; NULL on failure.
+ * errors         as of lariat_http_server_listen and lariat_reactor_listen_tls.
+ * thread         the reactor's. */
+LARIAT_API lariat_listener *lariat_http_server_listen_tls(lariat_http_server *server, const char *endpoint,
+                                                          const lariat_tls_configuration *configuration);
+
+/* Sets the function that is told of each request that is over, and of each that was refused.
+ *
+ * fn         may be NULL: nobody is told any more.
+ * user_data  may be NULL; passed through.
+ * thread     the reactor's. */
+LARIAT_API lariat_status lariat_http_server_set_access_log(lariat_http_server *server, lariat_http_access_fn fn,
+                                                           void *user_data);
+
+/* The same as lariat_http_server_set_access_log, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when the server is freed or somebody else is told, or when this
+ * fails.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_http_server_set_access_log_full(lariat_http_server *server, lariat_http_access_fn fn,
+                                                                void *user_data, lariat_free_fn free_user_data);
+
+/* Tells how many connections a server has.
+ *
+ * returns  0 or more; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_http_server_connections(lariat_http_server *server);
+
+/* Stops a server: it listens no more, connections without a request are closed, and requests that are under way are
+ * answered, each as the last of its connection.
+ *
+ * grace_seconds  how long they have: 0 or more, or INFINITY. Those left over are cut off, and told
+ *                LARIAT_ERR_TIMED_OUT.
+ * returns        a Deferred that fires, with NULL, when all connections are over, from a turn of the loop; cancelling it
+ *                changes nothing. NULL on failure.
+ * errors         LARIAT_ERR_CLOSED when it was stopped before.
+ * thread         the reactor's. */
+LARIAT_API lariat_deferred *lariat_http_server_stop(lariat_http_server *server, double grace_seconds);
+
+/* Ends a server at once: its requests are told LARIAT_ERR_CLOSED, from inside this call, and its connections are cut
+ * off. The Deferred of lariat_http_server_stop fails with LARIAT_ERR_CLOSED if it has not fired. Its handle is stale
+ * from here on. Connections that were taken over live on.
+ *
+ * thread  the reactor's. It may be called from inside of a handler. */
+LARIAT_API lariat_status lariat_http_server_free(lariat_http_server *server);
+
+/* ---- TLS of listeners and connections ---------------------------------------------------------------------------- */
+
+/* Listens as lariat_reactor_listen does, and has each connection begin with TLS. It counts among the listener's
+ * connections from the first byte on; its protocol is made, and told, when the handshake is over. Who does not get
+ * through is told of by lariat_listener_set_handshake_failed, or else to the log.
+ *
+ * endpoint        as for lariat_reactor_listen, with any scheme of streams, and without options of TLS.
+ * configuration   a server's; may be freed afterwards.
+ * protocol        copied.
+ * build_protocol  makes the self of each connection's protocol, and may ask what is known of its TLS; may be NULL: self is
+ *                 user_data, and free_self is not called.
+ * user_data       may be NULL; passed through.
+ * returns         as lariat_reactor_listen does.
+ * errors          as of lariat_reactor_listen; LARIAT_ERR_INVALID_ARGUMENT for a client's configuration.
+ * thread          the reactor's. All callbacks come from turns of the loop.
+ * Twisted         IReactorSSL.listenSSL. */
+LARIAT_API lariat_listener *lariat_reactor_listen_tls(lariat_reactor *reactor, const char *endpoint,
+                                                      const lariat_tls_configuration *configuration,
+                                                      const lariat_protocol *protocol,
+                                                      lariat_build_protocol_fn build_protocol, void *user_data);
+
+/* The same as lariat_reactor_listen_tls, with user_data owned by the library from here on, as by
+ * lariat_reactor_listen_full.
+ *
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_listener *lariat_reactor_listen_tls_full(lariat_reactor *reactor, const char *endpoint,
+                                                           const lariat_tls_configuration *configuration,
+                                                           const lariat_protocol *protocol,
+                                                           lariat_build_protocol_fn build_protocol, void *user_data,
+                                                           lariat_free_fn free_user_data);
+
+/* The same as lariat_reactor_listen_tls, but queues events instead of calling, as lariat_reactor_listen_event does.
+ *
+ * endpoint       as for lariat_reactor_listen_tls.
+ * configuration  a server's; may be freed afterwards.
+ * tag            any number; comes back in the events of all its connections.
+ * thread         the reactor's. */
+LARIAT_API lariat_listener *lariat_reactor_listen_tls_event(lariat_reactor *reactor, const char *endpoint,
+                                                            const lariat_tls_configuration *configuration,
+                                                            uint64_t tag);
+
+/* Connects as lariat_reactor_connect does, and begins with TLS: connection_made is called, and the Deferred fires, when
+ * the handshake is over. The endpoint's timeout is for all of it.
+ *
+ * endpoint       as for lariat_reactor_connect, with any scheme of streams, and without options of TLS.
+ * configuration  a client's; may be freed afterwards.
+ * protocol       copied; its connection_made is called before the Deferred fires.
+ * self           what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
+ * returns        as lariat_reactor_connect does.
+ * errors         as of lariat_reactor_connect; LARIAT_ERR_INVALID_ARGUMENT for a server's configuration, or where nothing
+ *                says whose certificate it must be. The Deferred fails also with LARIAT_ERR_CERTIFICATE_EXPIRED, _NAME,
+ *                _ISSUER, _INVALID or _PIN, LARIAT_ERR_ALPN, LARIAT_ERR_TLS_ALERT, LARIAT_ERR_TLS, or
+ *                LARIAT_ERR_TIMED_OUT; its message names the host and says why.
+ * thread         the reactor's. Nothing is called from inside this call.
+ * Twisted        IReactorSSL.connectSSL, wrapClientTLS. */
+LARIAT_API lariat_deferred *lariat_reactor_connect_tls(lariat_reactor *reactor, const char *endpoint,
+                                                       const lariat_tls_configuration *configuration,
+                                                       const lariat_protocol *protocol, void *self);
+
+/* The same as lariat_reactor_connect_tls, but queues events instead of calling, as lariat_reactor_connect_event does.
+ *
+ * endpoint       as for lariat_reactor_connect_tls.
+ * configuration  a client's; may be freed afterwards.
+ * tag            any number; comes back in the events.
+ * returns        as lariat_reactor_connect does.
+ * thread         the reactor's. */
+LARIAT_API lariat_deferred *lariat_reactor_connect_tls_event(lariat_reactor *reactor, const char *endpoint,
+                                                             const lariat_tls_configuration *configuration,
+                                                             uint64_t tag);
+
+/* Gives a listener another configuration, as when certificates were renewed: who connects from here on has it, the others
+ * keep what they have. One that was without TLS has it from here on.
+ *
+ * configuration  a server's; may be freed afterwards.
+ * errors         LARIAT_ERR_CLOSED once the listener was stopped; LARIAT_ERR_INVALID_ARGUMENT for a client's configuration.
+ * thread         the reactor's. */
+LARIAT_API lariat_status lariat_listener_set_tls(lariat_listener *listener,
+                                                 const lariat_tls_configuration *configuration);
+
+/* Has a function told of each connection that does not get through its TLS handshake, of which nobody else hears. Without
+ * one the log is told.
+ *
+ * fn         may be NULL: the log is told (default). Its failure names the peer and says why: LARIAT_ERR_TIMED_OUT,
+ *            LARIAT_ERR_CERTIFICATE_MISSING, LARIAT_ERR_TLS_ALERT and so on.
+ * user_data  may be NULL; passed through.
+ * errors     LARIAT_ERR_CLOSED once the listener was stopped.
+ * thread     the reactor's. */
+LARIAT_API lariat_status lariat_listener_set_handshake_failed(lariat_listener *listener, lariat_handshake_failed_fn fn,
+                                                              void *user_data);
+
+/* The same as lariat_listener_set_handshake_failed, with user_data owned by the library from here on:
+ * free_user_data(user_data) is called exactly once, when the listener is over or has another function, once this one has
+ * returned; or before this fails.
+ *
+ * fn              may be NULL: the log is told.
+ * free_user_data  may be NULL.
+ * thread          the reactor's. */
+LARIAT_API lariat_status lariat_listener_set_handshake_failed_full(lariat_listener *listener,
+                                                                   lariat_handshake_failed_fn fn, void *user_data,
+                                                                   lariat_free_fn free_user_data);
+
+/* Begins with TLS on a connection that was without, as STARTTLS has it. What was written before goes out before; what is
+ * written from here on waits for the end of the handshake. What came and was not handed over to the protocol, or not
+ * consumed by one that has set pull, or was given back by lariat_transport_unread, belongs to the handshake.
+ *
+ * configuration  a server's: the peer is the client; a client's: the peer is the server. May be freed afterwards.
+ * server_name    of a client: the name that the server's certificate must be for, unless the configuration has one; may be
+ *                NULL: the peer's IP address. Of a server: NULL.
+ * returns        a Deferred that fires with the connection when the handshake is over. It fails with the reason of the
+ *                connection's end, which it is too, as lariat_reactor_connect_tls does; cancelling it ends the connection.
+ *                NULL on failure.
+ * errors         LARIAT_ERR_INVALID_STATE when the connection has TLS, is not there yet, or a file waits to be sent;
+ *                LARIAT_ERR_CLOSED when it is over, is about to be, or has ended in one direction.
+ * thread         the reactor's. Nothing is called from inside this call.
+ * Twisted        ITLSTransport.startTLS. */
+LARIAT_API lariat_deferred *lariat_transport_start_tls(lariat_transport *transport,
+                                                       const lariat_tls_configuration *configuration,
+                                                       const char *server_name);
+
+/* Tells the version of a connection's TLS.
+ *
+ * returns  LARIAT_TLS_1_2 or LARIAT_TLS_1_3; 0: it has none, or its handshake is not over; negative: an error.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_transport_tls_version(lariat_transport *transport);
+
+/* Tells the cipher suite of a connection's TLS as its RFC names it: "TLS_AES_128_GCM_SHA256".
+ *
+ * text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
+ * capacity  how many bytes there is room for.
+ * length    written: how many bytes the whole text has, without the NUL; may be NULL.
+ * errors    LARIAT_ERR_TOO_LONG when there was not enough room; LARIAT_ERR_INVALID_STATE when it has no TLS, or its
+ *           handshake is not over.
+ * thread    the reactor's. */
+LARIAT_API lariat_status lariat_transport_tls_cipher_suite(lariat_transport *transport, char *text, size_t capacity,
+                                                           size_t *length);
+
+/* Tells which protocol is spoken above TLS (ALPN): "h2".
+ *
+ * text      written, with a NUL behind it: as much as there is room for, "" if nothing was said of it; may be NULL if
+ *           capacity is 0.
+ * capacity  how many bytes there is room for.
+ * length    written: how many bytes the whole text has, without the NUL; may be NULL.
+ * errors    as of lariat_transport_tls_cipher_suite.
+ * thread    the reactor's.
+ * Twisted   INegotiated.negotiatedProtocol. */
+LARIAT_API lariat_status lariat_transport_tls_alpn(lariat_transport *transport, char *text, size_t capacity,
+                                                   size_t *length);
+
+/* Tells whom a client has asked for (SNI): of a server's connection what the client said, of a client's whose certificate
+ * it wanted.
+ *
+ * text      written, with a NUL behind it: as much as there is room for, "" if nobody was asked for; may be NULL if
+ *           capacity is 0.
+ * capacity  how many bytes there is room for.
+ * length    written: how many bytes the whole text has, without the NUL; may be NULL.
+ * errors    as of lariat_transport_tls_cipher_suite.
+ * thread    the reactor's. */
+LARIAT_API lariat_status lariat_transport_tls_server_name(lariat_transport *transport, char *text, size_t capacity,
+                                                          size_t *length);
+
+/* Tells how many certificates the peer has shown.
+ *
+ * returns  0 or more, 0 also of a client that was not asked; negative: an error.
+ * errors   LARIAT_ERR_INVALID_STATE when it has no TLS, or its handshake is not over.
+ * thread   the reactor's. */
+LARIAT_API int64_t lariat_transport_tls_peer_certificates(lariat_transport *transport);
+
+/* Copies a certificate that the peer has shown, in DER.
+ *
+ * index     0: the peer's own; from 1 on: those that lead from it to a root.
+ * data      written: as many bytes as there is room for; may be NULL if capacity is 0.
+ * capacity  how many bytes there is room for.
+ * length    written: how many bytes the certificate has; may be NULL.
+ * errors    LARIAT_ERR_TOO_LONG when there was not enough room; LARIAT_ERR_NOT_FOUND when the peer has not shown so many;
+ *           LARIAT_ERR_INVALID_STATE when it has no TLS, or its handshake is not over.
+ * thread    the reactor's.
+ * Twisted   ISSLTransport.getPeerCertificate. */
+LARIAT_API lariat_status lariat_transport_tls_peer_certificate(lariat_transport *transport, size_t index, uint8_t *data,
+                                                               size_t capacity, size_t *length);
+
+/* Tells whether a connection has gone on with an earlier session, and so done without certificates.
+ *
+ * returns  1 or 0; negative: an error.
+ * errors   LARIAT_ERR_INVALID_STATE when it has no TLS, or its handshake is not over.
+ * thread   the reactor's. */
+LARIAT_API int32_t lariat_transport_tls_is_resumed(lariat_transport *transport);
+
+/* Has new keys used for what is sent from here on, and asks the peer to do the same.
+ *
+ * errors  LARIAT_ERR_NOT_SUPPORTED with TLS 1.2; LARIAT_ERR_INVALID_STATE when it has no TLS, or its handshake is not over;
+ *         LARIAT_ERR_CLOSED when the connection is over.
+ * thread  the reactor's. */
+LARIAT_API lariat_status lariat_transport_tls_update_keys(lariat_transport *transport);
+
+/* ---- TLS configurations ------------------------------------------------------------------------------------------ */
+
+enum {
+    LARIAT_TLS_1_2 = 771, /* TLS 1.2, RFC 5246. */
+    LARIAT_TLS_1_3 = 772, /* TLS 1.3, RFC 8446. */
+};
+
+enum {
+    LARIAT_CLIENT_CERTIFICATES_NONE = 0,     /* Clients are not asked for certificates. */
+    LARIAT_CLIENT_CERTIFICATES_OPTIONAL = 1, /* Clients are asked: who has none is let in, who has a bad one is not. */
+    LARIAT_CLIENT_CERTIFICATES_REQUIRED = 2, /* Clients are asked: who has none is not let in. */
+};
+
+/* A certificate and its private key, each in a file or in memory, as PEM: to be filled by lariat_tls_identity_init and
+ * changed. */
+typedef struct lariat_tls_identity {
+    /* Set by lariat_tls_identity_init. */
+    uint32_t struct_size;
+    /* 0. */
+    uint32_t reserved;
+    /* The file with the certificate, and behind it those that lead from it to a root; NULL: it is in memory. */
+    const char *certificate_file;
+    /* The file with the private key, which is not encrypted; NULL: it is in memory or, without that, where the
+     * certificate is. */
+    const char *private_key_file;
+    /* The certificates in memory, certificate_len bytes; may be NULL. */
+    const uint8_t *certificate;
+    /* Bytes of certificate. */
+    size_t certificate_len;
+    /* The private key in memory, private_key_len bytes; may be NULL. */
+    const uint8_t *private_key;
+    /* Bytes of private_key. */
+    size_t private_key_len;
+} lariat_tls_identity;
+
+/* How a TLS server is: to be filled by lariat_tls_server_options_init and changed. */
+typedef struct lariat_tls_server_options {
+    /* Set by lariat_tls_server_options_init. */
+    uint32_t struct_size;
+    /* Whether clients are asked for certificates: LARIAT_CLIENT_CERTIFICATES_NONE (default), _OPTIONAL or _REQUIRED. */
+    int32_t client_certificates;
+    /* identity_count certificates, one at least. A client gets the first that has the name that it asks for and a key
+     * that it can verify, else the first of all. */
+    const lariat_tls_identity *identities;
+    /* How many there are. */
+    size_t identity_count;
+    /* The file with the certificates of those who may have issued clients' certificates, as PEM; NULL: in memory. */
+    const char *client_ca_file;
+    /* The same in memory, client_ca_len bytes; may be NULL unless clients are asked for certificates. */
+    const uint8_t *client_ca;
+    /* Bytes of client_ca. */
+    size_t client_ca_len;
+    /* Protocols that are spoken above TLS, the most wanted first: "h2,http/1.1"; a client that offers only others is
+     * refused. NULL: nothing is said of it (default). */
+    const char *alpn;
+    /* The oldest version: LARIAT_TLS_1_2 (default) or LARIAT_TLS_1_3. */
+    int32_t minimum_version;
+    /* 1: clients get tickets, by which a later connection goes on with the session without certificates; 0: they do
+     * not. Default 1. */
+    int32_t session_tickets;
+    /* Seconds that a handshake may take: 0 or more, or INFINITY. Default 10. */
+    double handshake_seconds;
+    /* A file to which the secrets of all connections are appended, for tools that are to read along, such as Wireshark:
+     * the format of SSLKEYLOGFILE. NULL: none (default). */
+    const char *key_log_file;
+} lariat_tls_server_options;
+
+/* How a TLS client is: to be filled by lariat_tls_client_options_init and changed. */
+typedef struct lariat_tls_client_options {
+    /* Set by lariat_tls_client_options_init. */
+    uint32_t struct_size;
+    /* The oldest version: LARIAT_TLS_1_2 (default) or LARIAT_TLS_1_3. */
+    int32_t minimum_version;
+    /* The file with the certificates of those who may have issued the server's, as PEM; NULL: in memory. */
+    const char *ca_file;
+    /* The same in memory, ca_len bytes; NULL, as is ca_file: those that the system trusts (default). */
+    const uint8_t *ca;
+    /* Bytes of ca. */
+    size_t ca_len;
+    /* The name, or IP address, that the server's certificate must be for, and which it is asked for; NULL: the one that
+     * is connected to (default). */
+    const char *server_name;
+    /* Protocols that are spoken above TLS, the most wanted first: "h2,http/1.1". NULL: nothing is said of it (default).
+     */
+    const char *alpn;
+    /* SHA-256 sums of certificates or of public keys (SubjectPublicKeyInfo), with commas between them, in hexadecimal
+     * or as sha256/BASE64: the server's certificate must have one of them, beside all else. NULL: none (default). */
+    const char *pins;
+    /* What is shown to servers that ask for a certificate; NULL: none (default). */
+    const lariat_tls_identity *identity;
+    /* Seconds that a handshake may take: 0 or more, or INFINITY. Default 10. */
+    double handshake_seconds;
+    /* A file to which the secrets of all connections are appended, as of lariat_tls_server_options. */
+    const char *key_log_file;
+    /* Sessions that are remembered, by which a later connection goes on without certificates; 0: none. Default 256. */
+    uint32_t sessions;
+    /* 1: whoever answers is taken for the server, whatever certificate it shows, so that anybody on the way may read and
+     * change all; of pins, one must be the server's even so. Default 0. */
+    int32_t insecure_no_verification;
+} lariat_tls_client_options;
+
+/* Fills an identity with nothing.
+ *
+ * identity     written.
+ * struct_size  sizeof(lariat_tls_identity).
+ * thread       any. */
+LARIAT_API lariat_status lariat_tls_identity_init(lariat_tls_identity *identity, uint32_t struct_size);
+
+/* Fills the options of a TLS server with the defaults.
+ *
+ * options      written.
+ * struct_size  sizeof(lariat_tls_server_options).
+ * thread       any. */
+LARIAT_API lariat_status lariat_tls_server_options_init(lariat_tls_server_options *options, uint32_t struct_size);
+
+/* Fills the options of a TLS client with the defaults.
+ *
+ * options      written.
+ * struct_size  sizeof(lariat_tls_client_options).
+ * thread       any. */
+LARIAT_API lariat_status lariat_tls_client_options_init(lariat_tls_client_options *options, uint32_t struct_size);
+
+/* Makes the configuration of TLS servers. Files are read now, and not again; for other certificates make another one:
+ * see lariat_listener_set_tls.
+ *
+ * options  copied, with all that it points to.
+ * returns  a configuration for any reactor of any thread, to be freed by lariat_tls_configuration_free; NULL on failure.
+ * errors   LARIAT_ERR_BAD_CERTIFICATE for what is no certificate or key, or where they do not belong together;
+ *          LARIAT_ERR_NOT_FOUND, LARIAT_ERR_PERMISSION_DENIED or LARIAT_ERR_OS for a file; the message names it.
+ * thread   any.
+ * Twisted  CertificateOptions. */
+LARIAT_API lariat_tls_configuration *lariat_tls_configuration_new_server(const lariat_tls_server_options *options);
+
+/* Makes the configuration of TLS clients. Files, and the certificates that the system trusts, are read now, and not
+ * again. Sessions are remembered by it: connections made with one configuration go on with each other's.
+ *
+ * options  copied, with all that it points to; may be NULL: the defaults.
+ * returns  a configuration for any reactor of any thread, to be freed by lariat_tls_configuration_free; NULL on failure.
+ * errors   as of lariat_tls_configuration_new_server; LARIAT_ERR_NOT_FOUND also when the system trusts nobody.
+ * thread   any.
+ * Twisted  optionsForClientTLS. */
+LARIAT_API lariat_tls_configuration *lariat_tls_configuration_new_client(const lariat_tls_client_options *options);
+
+/* Tells which side a configuration is for.
+ *
+ * returns  1: a server; 0: a client; negative: an error.
+ * thread   any. */
+LARIAT_API int32_t lariat_tls_configuration_is_server(const lariat_tls_configuration *configuration);
+
+/* Frees a configuration: its handle is stale from here on. Listeners and connections that use it go on.
+ *
+ * thread  any. */
+LARIAT_API lariat_status lariat_tls_configuration_free(lariat_tls_configuration *configuration);
+
+/* Tells how many TLS configurations are alive in the process.
+ *
+ * returns  0 or more.
+ * thread   any. */
+LARIAT_API int64_t lariat_tls_configurations_alive(void);
 
 #ifdef __cplusplus
 }

@@ -17,12 +17,18 @@ use std::rc::Rc;
 /// endpoint  where to: "tcp://example.org:80", "tcp://[::1]:80", "unix:///run/x.sock", "unix-abstract://name"; options
 ///           follow a ?, with & between them: timeout=30 (seconds, for all of it), bind=127.0.0.1:0, no_delay=0;
 ///           of what it binds itself to, reuse_address=0 and reuse_port=1.
+///           "tls://example.org:853" and "https://example.org" (port 443) begin with TLS, as by lariat_reactor_connect_tls:
+///           the server's certificate must be for that name, and issued by whom the system trusts, or by ca=FILE (PEM);
+///           server_name=NAME, alpn=h2,http/1.1, pin=SHA-256, minimum_version=1.3, handshake_timeout=10 (seconds; 0:
+///           none), certificate=FILE and private_key=FILE to be shown, key_log=FILE, insecure_no_verification=1. Those
+///           that connect often have a configuration, which remembers sessions.
 /// protocol  copied; its connection_made is called before the Deferred fires.
 /// self      what the protocol's functions get, owned by the library from here on if there is a free_self; may be NULL.
 /// returns   a Deferred that fires with the connection, a lariat_transport; cancelling it gives up. NULL on failure.
-/// errors    LARIAT_ERR_BAD_ENDPOINT. The Deferred fails with LARIAT_ERR_NAME_NOT_FOUND, LARIAT_ERR_LOOKUP_FAILED,
+/// errors    LARIAT_ERR_BAD_ENDPOINT; LARIAT_ERR_NOT_FOUND and LARIAT_ERR_BAD_CERTIFICATE for files of TLS. The Deferred fails with LARIAT_ERR_NAME_NOT_FOUND, LARIAT_ERR_LOOKUP_FAILED,
 ///           LARIAT_ERR_CONNECTION_REFUSED, LARIAT_ERR_UNREACHABLE, LARIAT_ERR_TIMED_OUT or LARIAT_ERR_CONNECT_FAILED;
-///           its message names the host, and what each of its addresses answered.
+///           its message names the host, and what each of its addresses answered; with TLS also as
+///           lariat_reactor_connect_tls does.
 /// thread    the reactor's. Nothing is called from inside this call.
 /// Twisted   IReactorTCP.connectTCP, HostnameEndpoint, clientFromString; RFC 8305.
 #[unsafe(no_mangle)]

@@ -6,6 +6,7 @@
 use super::datagram::*;
 use super::process_protocol::*;
 use super::types::*;
+use super::websocket_protocol::*;
 use crate::deferred::failure::{self, Failure, Reason};
 use crate::handles::{self, *};
 use crate::reactor::ReactorItem;
@@ -65,12 +66,27 @@ functions! {
     datagram_batch_fn: lariat_datagram_batch_fn => DataFn;
     datagram_failed_fn: lariat_datagram_failed_fn => DatagramFailedFn;
     datagram_stopped_fn: lariat_datagram_stopped_fn => LostFn;
+    handshake_failed_fn: lariat_handshake_failed_fn => LostFn;
     attempt_failed_fn: lariat_attempt_failed_fn => AttemptFailedFn;
     process_fn: lariat_process_fn => TransportFn;
     child_data_fn: lariat_child_data_received_fn => ChildDataFn;
     child_lost_fn: lariat_child_connection_lost_fn => ChildLostFn;
     process_over_fn: lariat_process_over_fn => LostFn;
     group_setup_fn: lariat_group_setup_fn => GroupSetupFn;
+    exchange_fn: lariat_http_exchange_fn => TransportFn;
+    response_received_fn: lariat_http_response_received_fn => DataFn;
+    response_ended_fn: lariat_http_response_ended_fn => LostFn;
+    public_suffix_fn: lariat_public_suffix_fn => StepFn;
+    http_handler_fn: lariat_http_handler_fn => HandleFn;
+    http_body_received_fn: lariat_http_body_received_fn => DataFn;
+    http_body_ended_fn: lariat_http_body_ended_fn => LostFn;
+    http_producer_fn: lariat_http_producer_fn => TransportFn;
+    http_access_fn: lariat_http_access_fn => TransportFn;
+    websocket_fn: lariat_websocket_opened_fn => TransportFn;
+    message_fn: lariat_websocket_message_received_fn => MessageFn;
+    fragment_fn: lariat_websocket_fragment_received_fn => FragmentFn;
+    pong_fn: lariat_websocket_pong_received_fn => DataFn;
+    closed_fn: lariat_websocket_closed_fn => ClosedFn;
 }
 
 /// Refuses a function that is not there.
@@ -204,6 +220,22 @@ pub fn write_text(name: &str, (text, capacity): (*mut c_char, usize), length: *m
     Err(Status::ERR_TOO_LONG.because(why))
 }
 
+/// Copies bytes to C, as many as there is room for, and says how many there are.
+pub fn write_bytes(name: &str, (data, capacity): (*mut u8, usize), length: *mut usize, bytes: &[u8]) -> Result {
+    check_array(name, data, capacity)?;
+    write_if_given(length, bytes.len());
+    let fits = bytes.len().min(capacity);
+    for (place, byte) in bytes[..fits].iter().enumerate() {
+        // SAFETY: `place` is below the capacity, so the array is not NULL and has room there: C vouches for it.
+        unsafe { data.add(place).write(*byte) };
+    }
+    if fits == bytes.len() {
+        return Ok(());
+    }
+    let why = format_args!("{name}: there is room for {capacity} bytes, and {} are needed", bytes.len());
+    Err(Status::ERR_TOO_LONG.because(why))
+}
+
 /// A string of the system's own bytes, copied.
 pub fn system_text(name: &str, text: *const c_char) -> Result<std::ffi::CString> {
     let bytes = bytes_text(name, text)?;
@@ -288,7 +320,7 @@ pub fn write_if_given<T>(pointer: *mut T, value: T) {
 }
 
 /// Refuses an array that is not there, or longer than memory can be.
-fn check_array<T>(name: &str, array: *const T, length: usize) -> Result {
+pub fn check_array<T>(name: &str, array: *const T, length: usize) -> Result {
     if length > isize::MAX as usize / size_of::<T>() {
         return Err(invalid(format_args!("{name}: a length of {length} is past the address space")));
     }

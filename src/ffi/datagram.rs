@@ -1,7 +1,7 @@
 //! Datagrams: what a port's owner is told, and opening a port.
 
 use super::address::{self, lariat_address};
-use super::convert::{self, invalid};
+use super::convert;
 use super::guard;
 use super::status::lariat_status;
 use super::structs::{self, Versioned, fields};
@@ -233,13 +233,7 @@ fn listen(
 
 /// The protocol, and self, which it may own.
 fn take(protocol: *const lariat_datagram_protocol, this: *mut c_void) -> (Result<lariat_datagram_protocol>, Owned) {
-    let read = structs::read("protocol", protocol);
-    let free = read.as_ref().ok().and_then(|read| convert::free_fn(read.free_self));
-    let checked = read.and_then(|read| {
-        structs::check_tail("protocol", protocol)?;
-        if read.reserved == 0 { Ok(read) } else { Err(invalid("protocol: reserved is not 0")) }
-    });
-    (checked, Owned::new(Word::new(this), free))
+    structs::take_protocol(protocol, this, |read| (read.free_self, read.reserved))
 }
 
 fn callbacks(protocol: &lariat_datagram_protocol) -> Result<Rc<dyn Protocol>> {

@@ -56,6 +56,18 @@ pub const LARIAT_EVENT_SIGNAL: i32 = 22;
 /// Something watched has changed: value is a const lariat_file_change; source: its watch, which is stale after
 /// LARIAT_CHANGE_GONE.
 pub const LARIAT_EVENT_FILE_CHANGED: i32 = 23;
+/// A request has come to an HTTP server, with all of its body: lariat_http_request_body tells it; source: the request.
+pub const LARIAT_EVENT_HTTP_REQUEST: i32 = 24;
+/// A WebSocket is open; source: its handle.
+pub const LARIAT_EVENT_WEBSOCKET_OPENED: i32 = 30;
+/// A text has come by a WebSocket: data, len; source: its handle.
+pub const LARIAT_EVENT_WEBSOCKET_TEXT: i32 = 31;
+/// A binary message has come by a WebSocket: data, len; source: its handle.
+pub const LARIAT_EVENT_WEBSOCKET_BINARY: i32 = 32;
+/// A pong has come by a WebSocket: data, len; source: its handle.
+pub const LARIAT_EVENT_WEBSOCKET_PONG: i32 = 33;
+/// A WebSocket is over: code, failure, and the reason in data, len; source: its handle, stale.
+pub const LARIAT_EVENT_WEBSOCKET_CLOSED: i32 = 34;
 
 const _: () = assert!(
     LARIAT_EVENT_CALL == events::CALL
@@ -80,6 +92,12 @@ const _: () = assert!(
         && LARIAT_EVENT_PROCESS_ENDED == events::PROCESS_ENDED
         && LARIAT_EVENT_SIGNAL == events::SIGNAL
         && LARIAT_EVENT_FILE_CHANGED == events::FILE_CHANGED
+        && LARIAT_EVENT_HTTP_REQUEST == events::HTTP_REQUEST
+        && LARIAT_EVENT_WEBSOCKET_OPENED == events::WEBSOCKET_OPENED
+        && LARIAT_EVENT_WEBSOCKET_TEXT == events::WEBSOCKET_TEXT
+        && LARIAT_EVENT_WEBSOCKET_BINARY == events::WEBSOCKET_BINARY
+        && LARIAT_EVENT_WEBSOCKET_PONG == events::WEBSOCKET_PONG
+        && LARIAT_EVENT_WEBSOCKET_CLOSED == events::WEBSOCKET_CLOSED
         && LARIAT_EMPTY == Status::EMPTY.0
 );
 
@@ -104,18 +122,20 @@ pub struct lariat_event {
     pub readiness: i32,
     /// Which descriptor of a child it was, by its number there; else 0.
     pub child_fd: i32,
-    /// What was received, by a transport, a datagram port or from a child; else NULL.
+    /// What was received, by a transport, a datagram port, a WebSocket or from a child; else NULL.
     pub data: *const u8,
     /// How many bytes data has.
     pub len: usize,
     /// Who sent a datagram, or where it went; else NULL.
     pub peer: *const lariat_address,
+    /// The code that a WebSocket was closed with; else 0.
+    pub code: i32,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers and pointers.
 unsafe impl Versioned for lariat_event {
     const FIELDS: &'static [usize] =
-        fields!(lariat_event: struct_size kind tag value failure source readiness child_fd data len peer);
+        fields!(lariat_event: struct_size kind tag value failure source readiness child_fd data len peer code);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -130,6 +150,7 @@ unsafe impl Versioned for lariat_event {
             data: std::ptr::null(),
             len: 0,
             peer: std::ptr::null(),
+            code: 0,
         }
     }
 }
@@ -174,6 +195,7 @@ impl lariat_event {
             data: if seen.data.1 == 0 { std::ptr::null() } else { seen.data.0.pointer() },
             len: seen.data.1,
             peer: seen.peer.pointer(),
+            code: seen.code,
         }
     }
 }

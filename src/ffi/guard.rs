@@ -127,6 +127,28 @@ impl<T: Named> Answer for HandleOf<T> {
     }
 }
 
+/// A handle that belongs to no reactor.
+pub struct SharedHandle<H>(Word, PhantomData<H>);
+
+impl<H> SharedHandle<H> {
+    /// A word that is known to be one.
+    pub fn new(word: Word) -> Self {
+        Self(word, PhantomData)
+    }
+}
+
+impl<H> Answer for SharedHandle<H> {
+    type C = *mut H;
+
+    fn answer(self) -> *mut H {
+        self.0.pointer()
+    }
+
+    fn failed(_: Status) -> *mut H {
+        std::ptr::null_mut()
+    }
+}
+
 /// A number that is 0 when the call fails.
 pub struct OrZero(pub i32);
 

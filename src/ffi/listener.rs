@@ -21,13 +21,19 @@ use std::rc::Rc;
 ///                 tcp:// stands for all addresses, IPv6 and IPv4. Options follow a ?, with & between them:
 ///                 backlog=1024, reuse_port=1, only_v6=1, no_delay=0, mode=660 (of a Unix socket's file). The file of
 ///                 a Unix socket that nobody listens at any more is replaced, and removed with the listener.
+///                 "tls://127.0.0.1:853" and "https://[::1]" (port 443) have each connection begin with TLS, as by
+///                 lariat_reactor_listen_tls: certificate=FILE and private_key=FILE (PEM, which may be one file), for
+///                 clients' certificates client_ca=FILE and client_certificates=optional or required (which it is with
+///                 client_ca), alpn=h2,http/1.1, minimum_version=1.3, handshake_timeout=10 (seconds; 0: none),
+///                 key_log=FILE; in a file's path % and & are written as %25 and %26.
 /// protocol        copied.
 /// build_protocol  makes the self of each connection's protocol; may be NULL: self is user_data, and free_self is not
 ///                 called.
 /// user_data       may be NULL; passed through.
 /// returns         a handle that is good until the Deferred of lariat_listener_stop has fired; NULL on failure.
 /// errors          LARIAT_ERR_BAD_ENDPOINT; LARIAT_ERR_ADDRESS_IN_USE, LARIAT_ERR_ADDRESS_NOT_AVAILABLE,
-///                 LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_TOO_MANY_DESCRIPTORS or LARIAT_ERR_OS as the system says.
+///                 LARIAT_ERR_PERMISSION_DENIED, LARIAT_ERR_TOO_MANY_DESCRIPTORS or LARIAT_ERR_OS as the system says;
+///                 LARIAT_ERR_NOT_FOUND and LARIAT_ERR_BAD_CERTIFICATE for files of TLS.
 /// thread          the reactor's. All callbacks come from turns of the loop.
 /// Twisted         IReactorTCP.listenTCP, IReactorUNIX.listenUNIX, serverFromString.
 #[unsafe(no_mangle)]
@@ -180,7 +186,7 @@ pub extern "C" fn lariat_listener_port(listener: *mut lariat_listener) -> i32 {
     guard::on(listener, |listener| Ok(i32::from(listener.address().port())))
 }
 
-/// Tells where it listens, as an endpoint: "tcp://127.0.0.1:8080", "unix:///run/x.sock".
+/// Tells where it listens, as an endpoint: "tcp://127.0.0.1:8080", "tls://127.0.0.1:8443", "unix:///run/x.sock".
 ///
 /// text      written, with a NUL behind it: as much as there is room for; may be NULL if capacity is 0.
 /// capacity  how many bytes there is room for.
@@ -195,9 +201,7 @@ pub extern "C" fn lariat_listener_address(
     capacity: usize,
     length: *mut usize,
 ) -> lariat_status {
-    guard::on(listener, |listener| {
-        convert::write_text("text", (text, capacity), length, &listener.address().endpoint(false))
-    })
+    guard::on(listener, |listener| convert::write_text("text", (text, capacity), length, &listener.endpoint()))
 }
 
 /// Tells the descriptor of a listener, for what the library has no call for: an option of the socket, a query.

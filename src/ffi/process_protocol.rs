@@ -1,6 +1,6 @@
 //! What the owner of a child process wants to be told.
 
-use super::convert::{self, invalid};
+use super::convert;
 use super::guard;
 use super::status::lariat_status;
 use super::structs::{self, Versioned, fields};
@@ -120,14 +120,8 @@ struct Callbacks {
 
 /// The host's protocol as the core has it; self is freed also when it is refused.
 pub(super) fn read(protocol: *const lariat_process_protocol, this: *mut c_void) -> Result<Rc<dyn Protocol>> {
-    let read = structs::read("protocol", protocol);
-    let free = read.as_ref().ok().and_then(|read| convert::free_fn(read.free_self));
-    let this = Owned::new(Word::new(this), free);
+    let (read, this) = structs::take_protocol(protocol, this, |read| (read.free_self, read.reserved));
     let read = read?;
-    structs::check_tail("protocol", protocol)?;
-    if read.reserved != 0 {
-        return Err(invalid("protocol: reserved is not 0"));
-    }
     handles::check_memory(size_of::<Callbacks>() + 64)?;
     Ok(Rc::new(Callbacks {
         made: convert::process_fn(read.connection_made),

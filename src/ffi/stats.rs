@@ -80,6 +80,20 @@ pub struct lariat_stats {
     pub signal_watches: u64,
     /// Watches of files and directories that were not stopped.
     pub file_watches: u64,
+    /// HTTP agents.
+    pub http_agents: u64,
+    /// Requests of HTTP agents that are not over.
+    pub http_exchanges: u64,
+    /// Responses that HTTP agents have got.
+    pub http_responses: u64,
+    /// HTTP servers.
+    pub http_servers: u64,
+    /// Requests to HTTP servers whose end was not told yet.
+    pub http_requests: u64,
+    /// Routers of HTTP servers.
+    pub http_routers: u64,
+    /// WebSockets, those of clients included whose handshake is not over.
+    pub websockets: u64,
 }
 
 // SAFETY: repr(C), begins with struct_size, and holds numbers.
@@ -88,7 +102,10 @@ unsafe impl Versioned for lariat_stats {
         struct_size threads delayed_calls soon_calls deferreds failures results watchers triggers locks semaphores
         queues looping_calls cooperators cooperative_tasks scopes jobs events callbacks_running turns transports
         listeners datagram_ports look_ups addresses reconnecting_clients connection_pools files directories
-        file_values processes process_outputs signal_watches file_watches);
+        file_values processes process_outputs signal_watches file_watches http_agents
+        http_exchanges http_responses
+        http_servers http_requests http_routers
+        websockets);
 
     fn initial(struct_size: u32) -> Self {
         Self {
@@ -126,6 +143,13 @@ unsafe impl Versioned for lariat_stats {
             process_outputs: 0,
             signal_watches: 0,
             file_watches: 0,
+            http_agents: 0,
+            http_exchanges: 0,
+            http_responses: 0,
+            http_servers: 0,
+            http_requests: 0,
+            http_routers: 0,
+            websockets: 0,
         }
     }
 }
@@ -200,6 +224,13 @@ impl lariat_stats {
             process_outputs: alive(Kind::ProcessOutput),
             signal_watches: alive(Kind::SignalWatch),
             file_watches: alive(Kind::FileWatch),
+            http_agents: alive(Kind::HttpAgent),
+            http_exchanges: alive(Kind::HttpExchange),
+            http_responses: alive(Kind::HttpResponse),
+            http_servers: alive(Kind::HttpServer),
+            http_requests: alive(Kind::HttpRequest),
+            http_routers: alive(Kind::HttpRouter),
+            websockets: alive(Kind::WebSocket) + alive(Kind::WebSocketHandshake),
         }
     }
 }

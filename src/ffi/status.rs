@@ -140,6 +140,34 @@ pub const LARIAT_PROCESS_DONE: i32 = -55;
 pub const LARIAT_ERR_PROCESS_TERMINATED: i32 = -56;
 /// A process has ended, and how is not known: somebody else has waited for it.
 pub const LARIAT_ERR_STATUS_UNKNOWN: i32 = -57;
+/// TLS failed: the peer broke its rules, or has no version or cipher suite in common with this side; the message says what.
+pub const LARIAT_ERR_TLS: i32 = -60;
+/// The peer has ended TLS with an alert, which the message names.
+pub const LARIAT_ERR_TLS_ALERT: i32 = -61;
+/// The peer's certificate has expired, or is not valid yet; the message says when.
+pub const LARIAT_ERR_CERTIFICATE_EXPIRED: i32 = -62;
+/// The peer's certificate is for other names than the one that was connected to; the message says which.
+pub const LARIAT_ERR_CERTIFICATE_NAME: i32 = -63;
+/// The peer's certificate is issued by nobody that is trusted.
+pub const LARIAT_ERR_CERTIFICATE_ISSUER: i32 = -64;
+/// The peer's certificate is not valid for another reason: its signature, its purpose, its form.
+pub const LARIAT_ERR_CERTIFICATE_INVALID: i32 = -65;
+/// Neither the peer's certificate nor its public key is pinned; the message has both.
+pub const LARIAT_ERR_CERTIFICATE_PIN: i32 = -66;
+/// The peer has shown no certificate, which is required.
+pub const LARIAT_ERR_CERTIFICATE_MISSING: i32 = -67;
+/// There is no protocol above TLS that both sides speak (ALPN).
+pub const LARIAT_ERR_ALPN: i32 = -68;
+/// A certificate or private key of a configuration cannot be used; the message names the file and says why.
+pub const LARIAT_ERR_BAD_CERTIFICATE: i32 = -69;
+/// What came from a peer is not a message of the protocol that is spoken.
+pub const LARIAT_ERR_BAD_MESSAGE: i32 = -70;
+/// A request is redirected, and may not be: to where, or why not, is in the message.
+pub const LARIAT_ERR_REDIRECT: i32 = -71;
+/// The peer, or a rule that it broke, has ended the stream of HTTP/2.
+pub const LARIAT_ERR_STREAM_RESET: i32 = -85;
+/// The other side does not agree to a WebSocket: what it has sent is no handshake, or it refuses; the message says which.
+pub const LARIAT_ERR_WEBSOCKET_HANDSHAKE: i32 = -80;
 
 /// The constants are literals for cbindgen's sake; here they are held to the core's.
 macro_rules! same_as_in_core {
@@ -208,6 +236,20 @@ same_as_in_core! {
     LARIAT_PROCESS_DONE PROCESS_DONE;
     LARIAT_ERR_PROCESS_TERMINATED ERR_PROCESS_TERMINATED;
     LARIAT_ERR_STATUS_UNKNOWN ERR_STATUS_UNKNOWN;
+    LARIAT_ERR_TLS ERR_TLS;
+    LARIAT_ERR_TLS_ALERT ERR_TLS_ALERT;
+    LARIAT_ERR_CERTIFICATE_EXPIRED ERR_CERTIFICATE_EXPIRED;
+    LARIAT_ERR_CERTIFICATE_NAME ERR_CERTIFICATE_NAME;
+    LARIAT_ERR_CERTIFICATE_ISSUER ERR_CERTIFICATE_ISSUER;
+    LARIAT_ERR_CERTIFICATE_INVALID ERR_CERTIFICATE_INVALID;
+    LARIAT_ERR_CERTIFICATE_PIN ERR_CERTIFICATE_PIN;
+    LARIAT_ERR_CERTIFICATE_MISSING ERR_CERTIFICATE_MISSING;
+    LARIAT_ERR_ALPN ERR_ALPN;
+    LARIAT_ERR_BAD_CERTIFICATE ERR_BAD_CERTIFICATE;
+    LARIAT_ERR_BAD_MESSAGE ERR_BAD_MESSAGE;
+    LARIAT_ERR_REDIRECT ERR_REDIRECT;
+    LARIAT_ERR_STREAM_RESET ERR_STREAM_RESET;
+    LARIAT_ERR_WEBSOCKET_HANDSHAKE ERR_WEBSOCKET_HANDSHAKE;
 }
 
 /// Tells the status of this thread's last failed call. A call that works leaves it alone.

@@ -1,7 +1,10 @@
 //! Public structs: `struct_size` decides what either side knows of.
 
-use super::convert::invalid;
+use super::convert::{self, invalid};
+use super::types::lariat_free_fn;
+use crate::handles::{Owned, Word};
 use crate::status::Result;
+use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
 /// A struct of the public header.
@@ -97,6 +100,43 @@ pub fn check_tail<T: Versioned>(name: &str, pointer: *const T) -> Result {
         }
     }
     Ok(())
+}
+
+/// A protocol, and self, which it may own: freed also where the protocol is refused. `ends`: its free_self and reserved.
+pub fn take_protocol<T: Versioned>(
+    protocol: *const T,
+    this: *mut c_void,
+    ends: impl Fn(&T) -> (lariat_free_fn, u32),
+) -> (Result<T>, Owned) {
+    let read = read("protocol", protocol);
+    let free = read.as_ref().ok().and_then(|read| convert::free_fn(ends(read).0));
+    let checked = read.and_then(|read| {
+        check_tail("protocol", protocol)?;
+        if ends(&read).1 == 0 { Ok(read) } else { Err(invalid("protocol: reserved is not 0")) }
+    });
+    (checked, Owned::new(Word::new(this), free))
+}
+
+/// The structs of an array, each as large as the first says that it is.
+pub fn each<T: Versioned>(name: &str, array: *const T, count: usize) -> Result<Vec<*const T>> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        let first = given(name, array)?;
+        // SAFETY: every version of a struct begins with its size.
+        let size = unsafe { first.cast::<u32>().read() };
+        let stride = check_size(name, size)?;
+        if stride % align_of::<T>() != 0 || count > isize::MAX as usize / stride {
+            return Err(invalid(format_args!("{name}: {count} with a struct_size of {size}")));
+        }
+        let one = array.wrapping_byte_add(all.len() * stride);
+        // SAFETY: the same, of another one of so many as C vouches for; where they begin is aligned, as was checked.
+        if unsafe { one.cast::<u32>().read() } != size {
+            return Err(invalid(format_args!("{name}[{}] has another struct_size than the first", all.len())));
+        }
+        all.try_reserve(1).map_err(|_| crate::status::Status::ERR_NO_MEMORY)?;
+        all.push(one);
+    }
+    Ok(all)
 }
 
 /// A struct that the library fills in.

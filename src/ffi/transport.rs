@@ -75,7 +75,8 @@ pub extern "C" fn lariat_transport_write_parts(
     })
 }
 
-/// Ends a connection: what waits is written first, also what is written before it is out. Nothing more is read.
+/// Ends a connection: what waits is written first, also what is written before it is out. Nothing more is read. With TLS the
+/// peer is told, and has five seconds to end as well: a reset might take away what it has not received yet.
 ///
 /// errors   LARIAT_ERR_CLOSED when it is over.
 /// thread   the reactor's. connection_lost comes later, with LARIAT_CONNECTION_DONE.

@@ -21,6 +21,9 @@ use crate::net::reconnecting::Client;
 use crate::net::{addresses::Addresses, datagram::DatagramPort, listener::Listener, transport::Transport};
 use crate::process::signals::SignalWatch;
 use crate::process::{Process, output::ProcessOutput};
+use crate::protocol::http::client::{agent::Agent, exchange::Exchange, response::Response};
+use crate::protocol::http::server::{Server, request::Request, router::Router};
+use crate::protocol::websocket::connection::WebSocket;
 use crate::reactor::{Reactor, scopes::Scope, simulation::Simulation, timers::DelayedCall, watch::Watcher};
 use std::ffi::{c_char, c_void};
 
@@ -189,8 +192,51 @@ pub struct lariat_process_output {
     _private: [u8; 0],
 }
 
+/// A client of HTTP, with its connections. Until lariat_http_agent_free.
+pub struct lariat_http_agent {
+    _private: [u8; 0],
+}
+
+/// A request of an agent, and what comes of it. Goes stale when it is over; nobody frees it.
+pub struct lariat_http_exchange {
+    _private: [u8; 0],
+}
+
+/// A response to a request of an agent. It lives as long as the Deferred whose value it is, or, once it is taken, until
+/// lariat_http_response_free.
+pub struct lariat_http_response {
+    _private: [u8; 0],
+}
+
+/// A connection that carries messages. Goes stale when its closed has returned; nobody frees it.
+pub struct lariat_websocket {
+    _private: [u8; 0],
+}
+
 /// Several reactors, each on a thread of its own. Until lariat_reactor_group_free.
 pub struct lariat_reactor_group {
+    _private: [u8; 0],
+}
+
+/// What TLS connections show and trust: immutable, and usable on any thread. Until lariat_tls_configuration_free.
+pub struct lariat_tls_configuration {
+    _private: [u8; 0],
+}
+
+/// A server of HTTP. Until lariat_http_server_free.
+pub struct lariat_http_server {
+    _private: [u8; 0],
+}
+
+/// A request that came to a server, and the response to it. Goes stale when the response is finished, or cannot be any
+/// more, and that was told: when its handler has returned, or at the end of a turn after that. Nobody frees it. What it
+/// tells as text or bytes lives as long.
+pub struct lariat_http_request {
+    _private: [u8; 0],
+}
+
+/// Which requests go to which handler. Until lariat_http_router_free.
+pub struct lariat_http_router {
     _private: [u8; 0],
 }
 
@@ -429,6 +475,14 @@ pub type lariat_attempt_failed_fn = Option<
     ),
 >;
 
+/// Told of a connection that did not get through its TLS handshake, on the reactor's thread.
+///
+/// listener   the listener that it came to.
+/// failure    why, naming the peer; valid until the function returns, unless kept.
+/// user_data  as given with the function.
+pub type lariat_handshake_failed_fn =
+    Option<extern "C" fn(listener: *mut lariat_listener, failure: *const lariat_failure, user_data: *mut c_void)>;
+
 /// Prepares a reactor of a group before its loop runs, on the reactor's thread. The group calls it for one reactor after
 /// the other, never for two at once.
 ///
@@ -444,6 +498,76 @@ pub type lariat_group_setup_fn =
 /// transport  the connection that it writes to.
 /// user_data  as given with the producer.
 pub type lariat_producer_fn = Option<extern "C" fn(transport: *mut lariat_transport, user_data: *mut c_void)>;
+
+/// Told of the body of a request, on the reactor's thread.
+///
+/// exchange   the request: for lariat_http_exchange_write and the like.
+/// user_data  producer_data of the request's options.
+pub type lariat_http_exchange_fn = Option<extern "C" fn(exchange: *mut lariat_http_exchange, user_data: *mut c_void)>;
+
+/// Told of a piece of the body of a response, on the reactor's thread.
+///
+/// response   the response.
+/// data       len bytes, until the function returns.
+/// len        at least 1.
+/// user_data  as given with the function.
+pub type lariat_http_response_received_fn =
+    Option<extern "C" fn(response: *mut lariat_http_response, data: *const u8, len: usize, user_data: *mut c_void)>;
+
+/// Told that the body of a response has ended, on the reactor's thread, once and last.
+///
+/// response   the response; if its Deferred is gone, stale when the function returns.
+/// reason     NULL: the body is whole. Else why it is not: valid until the function returns, unless kept.
+/// user_data  as given with the function.
+pub type lariat_http_response_ended_fn =
+    Option<extern "C" fn(response: *mut lariat_http_response, reason: *const lariat_failure, user_data: *mut c_void)>;
+
+/// Tells whether a domain is a public suffix (publicsuffix.org): one below which anybody may register names, such as "co.uk". Called on the
+/// reactor's thread.
+///
+/// domain     in lower case, without a dot before it; valid until the function returns.
+/// user_data  as given with the function.
+/// returns    not 0: it is.
+pub type lariat_public_suffix_fn = Option<extern "C" fn(domain: *const c_char, user_data: *mut c_void) -> i32>;
+/// Handles a request, on the reactor's thread: called when its head has come.
+///
+/// request    the request, and its response.
+/// user_data  as given with the function.
+/// returns    NULL: the function has answered, or somebody will, by lariat_http_request_respond and the like. Or a
+///            Deferred, handed over: when it fails and nothing was answered, the answer is 500, or the failure's code if
+///            that is from 400 to 599; it is cancelled when the client is gone. Its value means nothing.
+pub type lariat_http_handler_fn =
+    Option<extern "C" fn(request: *mut lariat_http_request, user_data: *mut c_void) -> *mut lariat_deferred>;
+
+/// Told, on the reactor's thread, of a part of a request's body that has come.
+///
+/// request    the request.
+/// data       valid until the function returns.
+/// len        how many bytes data has, at least 1.
+/// user_data  as given with the function.
+pub type lariat_http_body_received_fn =
+    Option<extern "C" fn(request: *mut lariat_http_request, data: *const u8, len: usize, user_data: *mut c_void)>;
+
+/// Told, once and on the reactor's thread, that no more of a request's body comes.
+///
+/// request    the request.
+/// failure    NULL: all of it has come; else why the rest does not. Valid until the function returns, unless kept.
+/// user_data  as given with the function.
+pub type lariat_http_body_ended_fn =
+    Option<extern "C" fn(request: *mut lariat_http_request, failure: *const lariat_failure, user_data: *mut c_void)>;
+
+/// Tells who writes a response something, on the reactor's thread.
+///
+/// request    the request that is answered.
+/// user_data  as given with the producer.
+pub type lariat_http_producer_fn = Option<extern "C" fn(request: *mut lariat_http_request, user_data: *mut c_void)>;
+
+/// Told of a request that is over, on the reactor's thread.
+///
+/// access     what there is to be logged; valid until the function returns.
+/// user_data  as given with the function.
+pub type lariat_http_access_fn =
+    Option<extern "C" fn(access: *const super::http_server::lariat_http_access, user_data: *mut c_void)>;
 
 /// What an opaque type of C stands for in the core.
 pub trait Opaque {
@@ -501,4 +625,11 @@ handles! {
     lariat_file_info = FileInfo;
     lariat_process = Process;
     lariat_process_output = ProcessOutput;
+    lariat_http_agent = Agent;
+    lariat_http_exchange = Exchange;
+    lariat_http_response = Response;
+    lariat_http_server = Server;
+    lariat_http_request = Request;
+    lariat_http_router = Router;
+    lariat_websocket = WebSocket;
 }
