@@ -1,229 +1,210 @@
-/* A file server: `GET name` and the end of the line; the answer is `OK length`, a line, and so many bytes, or `ERROR why`.
+/* A web server for the files in a folder.
  *
- *     file_server tcp://127.0.0.1:7000 FOLDER     serves until it is killed
- *     file_server                                 or `file_server --demo`: serves a folder of its own to a client
+ *     file_server DIRECTORY ENDPOINT       as `file_server www tcp://127.0.0.1:8080`, until SIGINT or SIGTERM
+ *     file_server --demo [DIRECTORY]       serves it, or two files of its own, to a client in the same program
  *
- * The bytes go from the file to the socket without passing through the program, where the system can do that. A client
- * that asks for many files at once gets one after the other; one that does not read waits alone. */
-#define _POSIX_C_SOURCE 200809L        /* for openat and mkdtemp under -std=c11 */
+ * Files go from the disk to the socket without passing through the program; they have types by their names, can be asked for in parts and
+ * on conditions (RFC 9110), and nothing outside of the folder is served, whatever a path or a symbolic link says. Requests that
+ * are under way when it is told to stop are finished. */
+#define _POSIX_C_SOURCE 200809L        /* for mkdtemp under -std=c11 */
 #include <lariat.h>
 
-#include <errno.h>
-#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- the server ---- */
+enum { GRACE_SECONDS = 10 };
 
-enum { MAX_LINE = 1000, FILE_BECAME_SHORTER = 1 };
+/* ---- the server: this is all that it takes ---- */
 
-typedef struct server {
+typedef struct site {
     lariat_reactor *reactor;
-    int folder;                        /* a descriptor: what is opened is relative to it */
-} server;
+    lariat_http_server *server;
+    int is_stopping;
+} site;
 
-static void answer_error(lariat_transport *transport, const char *why) {
-    char line[128];
-    int length = snprintf(line, sizeof line, "ERROR %s", why);
-    lariat_transport_write_frame(transport, (const uint8_t *)line, (size_t)length);
+static void log_request(const lariat_http_access *access, void *user_data) {
+    (void)user_data;
+    printf("%s %s %s: %d, %llu bytes, %.1f ms\n", access->peer, access->method, access->target, (int)access->code,
+           (unsigned long long)access->bytes_sent, access->seconds * 1e3);
+    fflush(stdout);
 }
 
-/* A name leads into the folder: it neither starts at the root nor goes up anywhere. (Links are followed: they are the
- * doing of whoever fills the folder.) */
-static int is_inside(const char *name) {
-    if (name[0] == '/' || name[0] == '\0')
-        return 0;
-    for (const char *part = name; part != NULL; part = strchr(part, '/')) {
-        part += *part == '/';
-        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
-            return 0;
-    }
-    return 1;
+static lariat_listener *serve(site *site, const char *directory, const char *endpoint) {
+    lariat_http_router *router = lariat_http_router_new(site->reactor);
+    site->server = lariat_http_server_new(site->reactor, NULL);          /* time-outs and limits have defaults */
+    lariat_http_server_set_router(site->server, router);
+    lariat_http_server_set_access_log(site->server, log_request, NULL);
+    if (lariat_http_router_add_files(router, "/", directory, LARIAT_HTTP_FILES_LIST) != LARIAT_OK)
+        return NULL;
+    return lariat_http_server_listen(site->server, endpoint);
 }
 
-static void *file_sent(lariat_deferred *deferred, void *value, void *user_data) {
-    (void)deferred;
-    (void)value;
-    lariat_transport_resume_reading(user_data);              /* the next request, which may have come long ago */
+static void *stopped(lariat_deferred *deferred, void *value, void *user_data) {
+    (void)deferred, (void)value;
+    lariat_reactor_stop(((site *)user_data)->reactor);
     return NULL;
 }
 
-/* We have promised more than there is, or the client is gone: then this changes nothing. */
-static void *file_not_sent(lariat_deferred *deferred, const lariat_failure *failure, void *user_data) {
+/* The first signal lets requests finish, a second does not wait for them. */
+static void stop(lariat_signal_watch *watch, int32_t number, void *user_data) {
+    site *site = user_data;
+    (void)watch, (void)number;
+    if (site->is_stopping++) {
+        lariat_reactor_stop(site->reactor);
+        return;
+    }
+    lariat_deferred *done = lariat_http_server_stop(site->server, GRACE_SECONDS);
+    lariat_deferred_add_callback(done, stopped, site);
+    lariat_deferred_release(done);
+}
+
+/* ---- the demonstration: a client that asks for what a browser asks for ---- */
+
+typedef struct visitor {
+    site site;
+    lariat_http_agent *agent;
+    char url[256];                     /* of the site, with a slash at its end */
+    char condition[128];               /* the header with the tag that the second file had */
+    int step;
+} visitor;
+
+static const struct step {
+    const char *method, *path, *header;
+} STEPS[] = {
+    {"GET", "", NULL},
+    {"GET", "lines.txt", NULL},
+    {"GET", "lines.txt", "Range: bytes=6-10"},
+    {"GET", "lines.txt", ""},                                            /* with the condition */
+    {"HEAD", "lines.txt", NULL},
+    {"GET", "nothing.txt", NULL},
+    {"GET", "%2e%2e/%2e%2e/etc/passwd", NULL},
+    {"DELETE", "lines.txt", NULL},
+};
+
+static void ask_next(visitor *visitor);
+
+static void *body_read(lariat_deferred *deferred, void *body, void *user_data) {
     (void)deferred;
-    lariat_transport_fail_connection(user_data, FILE_BECAME_SHORTER, lariat_failure_message(failure));
+    printf(", %zu bytes\n", lariat_bytes_length(body));
+    ask_next(user_data);
     return NULL;
 }
 
-static void send_file(lariat_transport *transport, int fd, off_t size) {
-    char line[64];
-    int length = snprintf(line, sizeof line, "OK %lld", (long long)size);
-    lariat_transport_write_frame(transport, (const uint8_t *)line, (size_t)length);
-    lariat_transport_pause_reading(transport);               /* no line is handed over until it is resumed */
-    lariat_deferred *sent = lariat_transport_send_file(transport, fd, 0, (uint64_t)size);
-    lariat_deferred_add_callbacks(sent, file_sent, file_not_sent, transport);
-    lariat_deferred_release(sent);
-    if (sent == NULL)
-        lariat_transport_fail_connection(transport, lariat_last_error(), lariat_last_error_message());
+static void *answered(lariat_deferred *deferred, void *value, void *user_data) {
+    static const char *const SHOWN[] = {"Content-Type", "Content-Range", "Allow"};
+    visitor *visitor = user_data;
+    const struct step *step = &STEPS[visitor->step - 1];
+    lariat_http_response *response = value;
+    const char *tag = lariat_http_response_header(response, "ETag");
+    if (tag != NULL)
+        snprintf(visitor->condition, sizeof visitor->condition, "If-None-Match: %s", tag);
+    printf("%s /%s%s%s: %d", step->method, step->path, step->header != NULL ? ", " : "",
+           step->header == NULL ? "" : *step->header ? step->header : "If-None-Match", (int)lariat_http_response_code(response));
+    for (size_t i = 0; i < sizeof SHOWN / sizeof *SHOWN; i++)
+        if (lariat_http_response_header(response, SHOWN[i]) != NULL)
+            printf(", %s", lariat_http_response_header(response, SHOWN[i]));
+    lariat_deferred *body = lariat_http_response_read_body(response, 0);
+    lariat_deferred_add_callback(body, body_read, visitor);
+    return lariat_deferred_wait_for(deferred, body);
 }
 
-static void request_received(lariat_transport *transport, const uint8_t *data, size_t len, void *self) {
-    server *server = self;
-    char name[MAX_LINE + 1];
-    if (len > 0 && data[len - 1] == '\r')                    /* we take both "\n" and "\r\n" */
-        len--;
-    if (len < 4 || memcmp(data, "GET ", 4) != 0 || memchr(data, '\0', len) != NULL) {
-        answer_error(transport, "unknown request");
+static void *failed(lariat_deferred *deferred, const lariat_failure *failure, void *user_data) {
+    (void)deferred;
+    printf("%s\n", lariat_failure_message(failure));
+    lariat_reactor_stop(((visitor *)user_data)->site.reactor);
+    return NULL;
+}
+
+static void ask_next(visitor *visitor) {
+    char url[512];
+    if (visitor->step == sizeof STEPS / sizeof *STEPS) {
+        stop(NULL, 0, &visitor->site);
         return;
     }
-    memcpy(name, data + 4, len - 4);
-    name[len - 4] = '\0';
-    if (!is_inside(name)) {
-        answer_error(transport, "bad name");
-        return;
-    }
-    int fd = openat(server->folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);    /* does not wait for a pipe's writer */
-    struct stat status;
-    if (fd < 0)
-        answer_error(transport, errno == ENOENT || errno == ENOTDIR ? "no such file" : "cannot be read");
-    else if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
-        answer_error(transport, "not a file");
-    else
-        send_file(transport, fd, status.st_size);
-    if (fd >= 0)
-        close(fd);                                           /* the library has a descriptor of its own */
+    const struct step *step = &STEPS[visitor->step++];
+    const char *headers[] = {step->header != NULL && *step->header == '\0' ? visitor->condition : step->header, NULL};
+    lariat_http_request_options options;
+    lariat_http_request_options_init(&options, sizeof options);
+    snprintf(url, sizeof url, "%s%s", visitor->url, step->path);
+    options.method = step->method;
+    options.url = url;
+    options.headers = headers;
+    lariat_deferred *answer = lariat_http_agent_request(visitor->agent, &options);
+    lariat_deferred_add_callback(answer, answered, visitor);
+    lariat_deferred_add_errback(answer, failed, visitor);
+    lariat_deferred_release(answer);
 }
 
-static void greet(lariat_transport *transport, void *self) {
-    (void)self;
-    lariat_transport_set_line_framing(transport, (const uint8_t *)"\n", 1, MAX_LINE);
-    lariat_transport_set_idle_timeout(transport, 60.0);
-}
-
-static lariat_listener *serve(server *server, const char *endpoint) {
-    lariat_protocol protocol;
-    lariat_protocol_init(&protocol, sizeof protocol);
-    protocol.connection_made = greet;
-    protocol.data_received = request_received;
-    return lariat_reactor_listen(server->reactor, endpoint, &protocol, NULL, server);
-}
-
-/* ---- the demonstration: a client that asks for everything at once ---- */
-
-enum { BIG = 3 * 1024 * 1024 };
-
-typedef struct client {
-    server server;
-    size_t rest;                       /* bytes of a file that are still to come */
-    uint32_t sum;
-} client;
-
-static void ask(lariat_transport *transport, void *self) {
-    (void)self;
-    static const char requests[] = "GET hello.txt\nGET nothing.txt\nGET ../hello.txt\nPUT hello.txt\nGET big\nGET ..\n";
-    lariat_transport_set_line_framing(transport, (const uint8_t *)"\n", 1, 0);
-    lariat_transport_write(transport, (const uint8_t *)requests, sizeof requests - 1);
-    lariat_transport_lose_write_connection(transport);
-}
-
-static void answer_received(lariat_transport *transport, const uint8_t *data, size_t len, client *client) {
-    char line[128];
-    snprintf(line, sizeof line, "%.*s", (int)len, (const char *)data);
-    printf("%s\n", line);
-    if (sscanf(line, "OK %zu", &client->rest) == 1 && client->rest > 0)
-        lariat_transport_set_raw(transport);                 /* bytes follow, not lines */
-}
-
-static void bytes_received(lariat_transport *transport, const uint8_t *data, size_t len, client *client) {
-    size_t count = len < client->rest ? len : client->rest;
-    for (size_t i = 0; i < count; i++)
-        client->sum = client->sum * 31 + data[i];
-    client->rest -= count;
-    if (client->rest > 0)
-        return;
-    printf("... these bytes: checksum %08x\n", (unsigned)client->sum);
-    client->sum = 0;
-    lariat_transport_set_line_framing(transport, (const uint8_t *)"\n", 1, 0);
-    lariat_transport_unread(transport, data + count, len - count);               /* the beginning of the next answer */
-}
-
-static void client_received(lariat_transport *transport, const uint8_t *data, size_t len, void *self) {
-    client *client = self;
-    (client->rest > 0 ? bytes_received : answer_received)(transport, data, len, client);
-}
-
-static void all_received(lariat_transport *transport, void *self) {
-    (void)self;
-    lariat_transport_lose_connection(transport);
-}
-
-static void client_is_done(lariat_transport *transport, const lariat_failure *reason, void *self) {
-    (void)transport;
-    printf("%s\n", lariat_status_name(lariat_failure_code(reason)));
-    lariat_reactor_stop(((client *)self)->server.reactor);
-}
-
-static void start_client(client *client, const char *endpoint) {
-    lariat_protocol protocol;
-    lariat_protocol_init(&protocol, sizeof protocol);
-    protocol.connection_made = ask;
-    protocol.data_received = client_received;
-    protocol.read_connection_lost = all_received;
-    protocol.connection_lost = client_is_done;
-    lariat_deferred_release(lariat_reactor_connect(client->server.reactor, endpoint, &protocol, client));
-}
-
-static void write_file(int folder, const char *name, const char *text, size_t times) {
-    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-    if (file == NULL)
-        return;
-    for (size_t i = 0; i < times; i++)
+static void write_file(const char *folder, const char *name, const char *text) {
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = text != NULL ? fopen(path, "w") : NULL;
+    if (file != NULL) {
         fputs(text, file);
-    fclose(file);
+        fclose(file);
+    } else {
+        unlink(path);
+    }
+}
+
+static int demonstrate(const char *directory) {
+    char folder[] = "/tmp/lariat-site-XXXXXX", endpoint[128];
+    int is_ours = directory == NULL;
+    if (is_ours) {
+        if (mkdtemp(folder) == NULL)
+            return 1;
+        write_file(folder, "index.html", "<!doctype html><title>lariat</title><p>This page came from a C program.\n");
+        write_file(folder, "lines.txt", "line 1\nline 2\nline 3\n");
+        directory = folder;
+    }
+    visitor visitor = {.site = {.reactor = lariat_reactor_new()}};
+    lariat_listener *listener = serve(&visitor.site, directory, "tcp://127.0.0.1:0");
+    lariat_http_server_set_access_log(visitor.site.server, NULL, NULL);  /* the client tells what there is to tell */
+    int ok = listener != NULL;
+    if (ok) {
+        lariat_listener_address(listener, endpoint, sizeof endpoint, NULL);
+        snprintf(visitor.url, sizeof visitor.url, "http%s/", strchr(endpoint, ':'));
+        visitor.agent = lariat_http_agent_new(visitor.site.reactor, NULL);
+        ask_next(&visitor);
+        ok = lariat_reactor_run(visitor.site.reactor) == LARIAT_OK;
+    } else {
+        fprintf(stderr, "%s\n", lariat_last_error_message());
+    }
+    ok &= lariat_reactor_free(visitor.site.reactor) == LARIAT_OK;
+    if (is_ours) {
+        write_file(folder, "index.html", NULL);
+        write_file(folder, "lines.txt", NULL);
+        rmdir(folder);
+    }
+    return !ok;
 }
 
 /* ---- the program ---- */
 
 int main(int argc, char **argv) {
-    char folder[] = "/tmp/lariat-files-XXXXXX", endpoint[128];
-    int demonstrates = argc < 2 || strcmp(argv[1], "--demo") == 0;
-    if ((!demonstrates && argc != 3) || (demonstrates && mkdtemp(folder) == NULL)) {
-        fprintf(stderr, "file_server ENDPOINT FOLDER | file_server --demo\n");
+    if (argc < 2 || strcmp(argv[1], "--demo") == 0)
+        return demonstrate(argc > 2 ? argv[2] : NULL);
+    if (argc != 3) {
+        fprintf(stderr, "file_server DIRECTORY ENDPOINT | file_server --demo [DIRECTORY]\n");
         return 2;
     }
-    const char *path = demonstrates ? folder : argv[2];
-    client client = {.server = {.folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)}};
-    if (client.server.folder < 0) {
-        perror(path);
-        return 1;
-    }
-    client.server.reactor = lariat_reactor_new();
-    lariat_listener *listener = serve(&client.server, demonstrates ? "tcp://127.0.0.1:0" : argv[1]);
-    lariat_status status = lariat_last_error();
+    char endpoint[128];
+    site site = {.reactor = lariat_reactor_new()};
+    lariat_listener *listener = serve(&site, argv[1], argv[2]);
     if (listener == NULL) {
         fprintf(stderr, "%s\n", lariat_last_error_message());
-    } else {
-        lariat_listener_address(listener, endpoint, sizeof endpoint, NULL);
-        if (demonstrates) {
-            write_file(client.server.folder, "hello.txt", "hello from a file\n", 1);
-            write_file(client.server.folder, "big", "a line of the big file\n", BIG / 23);
-            start_client(&client, endpoint);
-        } else {
-            printf("Listening at %s\n", endpoint);
-            fflush(stdout);
-        }
-        status = lariat_reactor_run(client.server.reactor);
+        lariat_reactor_free(site.reactor);
+        return 1;
     }
-    lariat_status freed = lariat_reactor_free(client.server.reactor);
-    if (demonstrates) {
-        unlinkat(client.server.folder, "hello.txt", 0);
-        unlinkat(client.server.folder, "big", 0);
-        rmdir(path);
-    }
-    close(client.server.folder);
+    lariat_listener_address(listener, endpoint, sizeof endpoint, NULL);
+    printf("Listening at %s\n", endpoint);
+    fflush(stdout);
+    lariat_reactor_watch_signal(site.reactor, SIGINT, stop, &site);
+    lariat_reactor_watch_signal(site.reactor, SIGTERM, stop, &site);
+    lariat_status status = lariat_reactor_run(site.reactor);
+    lariat_status freed = lariat_reactor_free(site.reactor);
     return status != LARIAT_OK || freed != LARIAT_OK;
 }
