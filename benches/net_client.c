@@ -29,7 +29,8 @@
  * - udp_echo: datagrams of 64 bytes, at most 64 on their way. CPU ns a datagram.
  * - udp_gso: the same, but sent 64 in a call by UDP_SEGMENT, two such on their way; received by UDP_GRO. CPU ns a datagram.
  * - group: as echo_burst, which costs a server most for the least that it costs us, from several threads with 64 connections
- *   each. Wall us a burst. */
+ *   each. Wall us a burst.
+ * - websocket_echo: 64 connections, a text of 64 bytes on its way on each, masked there and not back. CPU us a message. */
 #include "net.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -182,11 +183,12 @@ static void open_many(struct server *server) {
 }
 
 /* On each connection a request and the wait for the answer to it, n of them together. */
-static void exchange(const struct server *server, size_t request, const uint8_t *answer, size_t answer_len, int n) {
+static void exchange(const struct server *server, const uint8_t *request, size_t request_len, const uint8_t *answer,
+                     size_t answer_len, int n) {
     static _Thread_local uint8_t got[CONNECTIONS][KIB];
     size_t have[CONNECTIONS] = {0};
     int sent = 0, answered = 0;
-    for (int i = 0; i < CONNECTIONS && sent < n; i++, sent++) send_all(server->fds[i], block, request);
+    for (int i = 0; i < CONNECTIONS && sent < n; i++, sent++) send_all(server->fds[i], request, request_len);
     while (answered < n) {
         struct epoll_event events[CONNECTIONS];
         int ready = epoll_wait(server->epoll, events, CONNECTIONS, -1);
@@ -198,13 +200,36 @@ static void exchange(const struct server *server, size_t request, const uint8_t 
             CHECK(memcmp(got[i], answer, answer_len) == 0);
             have[i] = 0;
             answered++;
-            if (sent < n) send_all(server->fds[i], block, request), sent++;
+            if (sent < n) send_all(server->fds[i], request, request_len), sent++;
         }
     }
 }
 
-static void echo_64x1k(struct server *server, int n) { exchange(server, KIB, block, KIB, n); }
-static void echo_burst(struct server *server, int n) { exchange(server, 1, burst[0], sizeof burst, n); }
+static void echo_64x1k(struct server *server, int n) { exchange(server, block, KIB, block, KIB, n); }
+static void echo_burst(struct server *server, int n) { exchange(server, block, 1, burst[0], sizeof burst, n); }
+
+/* The request that is the example of RFC 6455, section 1.3; only that the answer is 101 is checked, and where it ends. */
+static void open_websockets(struct server *server) {
+    static const char request[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    open_many(server);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        char answer[KIB] = "";
+        size_t len = 0;
+        send_all(server->fds[i], request, sizeof request - 1);
+        for (; strstr(answer, "\r\n\r\n") == NULL; len++) CHECK(len < sizeof answer - 1 && recv(server->fds[i], answer + len, 1, 0) == 1);
+        CHECK(strncmp(answer, "HTTP/1.1 101 ", 13) == 0);
+    }
+}
+
+static void websocket_echo(struct server *server, int n) {
+    static const uint8_t mask[] = {0x37, 0xfa, 0x21, 0x3d};
+    uint8_t request[2 + sizeof mask + MESSAGE] = {0x81, 0x80 | MESSAGE}, answer[2 + MESSAGE] = {0x81, MESSAGE};
+    memcpy(request + 2, mask, sizeof mask);
+    memcpy(answer + 2, burst[0], MESSAGE);
+    for (int i = 0; i < MESSAGE; i++) request[2 + sizeof mask + i] = burst[0][i] ^ mask[i % 4];
+    exchange(server, request, sizeof request, answer, sizeof answer, n);
+}
 
 static void echo_stream(struct server *server, int n) {
     size_t sent = 0, answered = 0, all = (size_t)n * BLOCK;
@@ -307,6 +332,7 @@ static const struct load {
     {"echo_1x64", "us", 1e3, 12000, 1, open_one, echo_1x64},
     {"echo_64x1k", "us", 1e3, 60000, 1, open_many, echo_64x1k},
     {"echo_burst", "us", 1e3, 10000, 1, open_many, echo_burst},
+    {"websocket_echo", "us", 1e3, 60000, 1, open_websockets, websocket_echo},
     {"echo_stream", "us", 1e3, 6000, 1, open_one, echo_stream},
     {"churn", "us", 1e3, 9600, CHURN_AT_ONCE, NULL, churn},
     {"udp_echo", "ns", 1.0, 80000, 1, open_datagrams, udp_echo},
@@ -392,7 +418,7 @@ struct puller {
 
 static void *pull(void *argument) {
     struct puller *it = argument;
-    exchange(&it->server, 1, burst[0], sizeof burst, it->operations);
+    exchange(&it->server, block, 1, burst[0], sizeof burst, it->operations);
     return NULL;
 }
 

@@ -24,6 +24,9 @@
   is. A run here is a run of it. crowd_p99 is measured by crowd_client.c in the same way, one server (crowd*) after the other;
   it says what else it reports. It fails if a connection has not ended exactly once, or if something is left alive. *_calls are
   system calls a message, start-up not counted, by one run under strace, if there is one.
+- http_hello and tls_* are servers too (http* in peers and in lariat), loaded by http_load.py with wrk and openssl. Of websocket_echo
+  three peers come from registries, by npm and pip, into target/bench, if they are to be had: ws, websockets, and uWebSockets (uws), which
+  PyPI's socketify brings compiled.
 
 Standard library only. Exits 1 if a program fails to build, run or count, 0 otherwise: a missed goal is a figure, not an error.
 """
@@ -81,9 +84,21 @@ SERVERS = [
     ("asio", CXX, "peers/net_asio.cpp", ["-pthread"], "asio.hpp"),
     ("lariat", LARIAT, "lariat/crowd.c", ["-llariat"], "lariat.h"),
     ("raw", C, "peers/crowd_raw.c", [], "sys/epoll.h"),
+    ("lariat", LARIAT, "lariat/http.c", ["-llariat"], "lariat.h"),
+    ("raw", C, "peers/http_raw.c", [], "sys/epoll.h"),
+    ("raw", C, "peers/websocket_raw.c", [], "sys/epoll.h"),
+    ("evhttp", C, "peers/http_evhttp.c", ["-levent"], "event2/http.h"),
+    ("uws", C, "peers/websocket_uws.c", ["-L", str(OUT / "uws"), "-lsocketify", f"-Wl,-rpath,{OUT}/uws"], "unistd.h"),
+]
+# Of a language that is not compiled: impl, what runs it, source.
+SCRIPTS = [
+    ("nginx", [sys.executable], "peers/http_nginx.py", "nginx"),
+    ("node", ["node"], "peers/http_node.js", "node"),
+    ("ws", ["env", f"NODE_PATH={OUT}/ws/node_modules", "node"], "peers/websocket_node.js", "node"),
+    ("websockets", [str(OUT / "websockets/bin/python")], "peers/websocket_python.py", str(OUT / "websockets/bin/python")),
 ]
 CLIENTS = ("net_client", "crowd_client")
-IMPLS = list(dict.fromkeys(program[0] for program in PROGRAMS + SERVERS))
+IMPLS = list(dict.fromkeys(program[0] for program in PROGRAMS + SERVERS + SCRIPTS))
 BEST = "the best peer"
 LIMIT = "raw"
 ONE_REACTOR = "lariat-1"
@@ -117,10 +132,18 @@ GOALS = {
     "echo_1x64_calls": (3, None, None),
     "echo_64x1k_calls": (3, None, None),
     "group": (1 / TWO_REACTORS, ONE_REACTOR, None),
+    "http_hello": (1.0, "nginx", None),
+    "tls_bulk": (1.1, "nginx", None),
+    "tls_handshake": (1.1, "nginx", None),
+    "tls_resumption": (1.1, "nginx", None),
+    "websocket_echo": (1.0, BEST, None),
 }
 # Of a server and a client: net_client unless this says another.
-NET = {"echo_1x64", "echo_64x1k", "echo_burst", "echo_stream", "churn", "idle", "udp_echo", "udp_gso", "crowd_p99", "group"}
-CLIENT = {"crowd_p99": "crowd_client"}
+HTTP = {"http_hello", "tls_bulk", "tls_handshake", "tls_resumption"}
+NET = {"echo_1x64", "echo_64x1k", "echo_burst", "echo_stream", "churn", "idle", "udp_echo", "udp_gso", "crowd_p99", "group",
+       "websocket_echo", *HTTP}
+CLIENT = {"crowd_p99": OUT / "crowd_client", **dict.fromkeys(HTTP, BENCHES / "http_load.py")}
+HTTP_TOOLS = ("wrk", "openssl")
 # What a program reports beside its workload's own figure.
 SUFFIXES = ("", "_p99", "_cpu", "_calm", "_bad", "_calm_p50", "_bad_p50", "_rate", "_ended", "_streams", "_alive")
 # Of group: two for two reactors, and as many for the load.
@@ -130,7 +153,7 @@ SYSTEM_CALLS = {"echo_1x64_calls": "echo_1x64", "echo_64x1k_calls": "echo_64x1k"
 COUNTED_IMPLS = ("lariat", LIMIT)
 COUNTED_OPERATIONS = 3000
 # Where the kernel decides, a difference within the run's own spread is none.
-KERNEL_DECIDES = {"wake", "file_stream", "spawn", "echo_1x64", "echo_64x1k", "echo_stream", "udp_echo"}
+KERNEL_DECIDES = {"wake", "file_stream", "spawn", "echo_1x64", "echo_64x1k", "echo_stream", "udp_echo", "websocket_echo"}
 
 
 def build(impls, workloads):
@@ -139,6 +162,8 @@ def build(impls, workloads):
     of_net = {workload for workload in workloads if workload in NET or workload in SYSTEM_CALLS}
     wanted = (PROGRAMS if set(workloads) - of_net else []) + (SERVERS if of_net else [])
     programs, left_out, failed = {}, {}, []
+    if "websocket_echo" in of_net:
+        fetch()
     for client in CLIENTS if of_net else ():
         if not compiled(C, OUT / client, f"{client}.c", ["-pthread"]):
             return {}, {}, [f"{client}.c does not build"]
@@ -153,12 +178,47 @@ def build(impls, workloads):
         if not compiled(compiler, program, source, libraries):
             failed.append(f"{impl}: {source} does not build")
             continue
-        listed = subprocess.run([program], capture_output=True, text=True, timeout=SECONDS_A_PROGRAM)
-        if listed.returncode != 0:
-            failed.append(f"{impl}: {program.name} does not start: {listed.stderr.strip()}")
+        list_workloads(impl, program, programs, failed)
+    for impl, runner, source, tool in SCRIPTS if of_net else ():
+        if impl not in impls:
             continue
-        programs.setdefault(impl, {}).update({workload: program for workload in listed.stdout.split()})
+        if shutil.which(tool) is None:
+            left_out[impl] = f"no {tool}"
+            continue
+        program = OUT / f"{impl}-{Path(source).stem}"
+        program.write_text(f"#!/bin/sh\nexec {shlex.join([*runner, str(BENCHES / source)])} \"$@\"\n")
+        program.chmod(0o755)
+        list_workloads(impl, program, programs, failed)
     return programs, left_out, failed
+
+
+def list_workloads(impl, program, programs, failed):
+    listed = subprocess.run([program], capture_output=True, text=True, timeout=SECONDS_A_PROGRAM)
+    if listed.returncode != 0:
+        failed.append(f"{impl}: {program.name} does not start: {listed.stderr.strip()}")
+    programs.setdefault(impl, {}).update({workload: program for workload in listed.stdout.split()})
+
+
+def fetch():
+    """Peers that are neither the system's nor ours, once; one that does not come is left out as any that is not installed."""
+    python, uws = OUT / "websockets", OUT / "uws"
+    commands = {
+        OUT / "ws": [["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", OUT / "ws", "ws@8"]],
+        python: [[sys.executable, "-m", "venv", python], [python / "bin/python", "-m", "pip", "install", "--quiet", "websockets"]],
+        uws: [[sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest", uws, "socketify"],
+              ["sh", "-c", f"cd {shlex.quote(str(uws))} && tar -xzf socketify-*.tar.gz --wildcards '*/libsocketify_linux_amd64.so' "
+                           "--strip-components=3 && ln -sf libsocketify_linux_amd64.so libsocketify.so"]],
+    }
+    for place, steps in commands.items():
+        if place.exists():
+            continue
+        place.mkdir(parents=True)
+        try:
+            for step in steps:
+                subprocess.run([str(word) for word in step], check=True, capture_output=True, timeout=SECONDS_A_PROGRAM)
+        except (OSError, subprocess.SubprocessError) as error:
+            print(f"{place.name} does not come: {error}", file=sys.stderr)
+            shutil.rmtree(place)
 
 
 def compiled(compiler, program, source, libraries):
@@ -197,7 +257,7 @@ def run(program, workload):
 
 def run_servers(commands, workload, operations=0):
     """[(impl, workload, value, unit)] that the client reports of {impl: command of a server}."""
-    client = OUT / CLIENT.get(workload, "net_client")
+    client = CLIENT.get(workload, OUT / "net_client")
     lines = output([client, workload, str(operations), *(f"{impl}={command}" for impl, command in commands.items())])
     return [(impl, name, float(value), unit) for impl, name, value, unit in lines]
 
@@ -389,7 +449,12 @@ def main():
         parser.error("--runs must be at least 1")
     workloads, impls = chosen(options.only, list(GOALS), "workload"), chosen(options.impl, IMPLS, "implementation")
 
+    without = [tool for tool in HTTP_TOOLS if shutil.which(tool) is None]
+    if without:
+        workloads = [workload for workload in workloads if workload not in HTTP]
     programs, left_out, failed = build(impls, workloads)
+    if without:
+        left_out[", ".join(sorted(HTTP))] = f"no {without[0]}"
     figures, unfit = measure(programs, workloads, options.runs)
     failed += unfit
     if "lariat" in left_out:
