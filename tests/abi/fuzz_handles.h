@@ -3,6 +3,7 @@
 #ifndef LARIAT_TESTS_FUZZ_HANDLES_H
 #define LARIAT_TESTS_FUZZ_HANDLES_H
 #include "../c/every_kind.h"
+#include "../c/tls_files.h"
 #include <float.h>
 #include <stddef.h>
 #ifndef _WIN32
@@ -66,6 +67,15 @@ enum role {
     ROLE_PROCESS_PROTOCOL,
     ROLE_BACKOFF,
     ROLE_CONNECTION_POOL_OPTIONS,
+    ROLE_HTTP_AGENT_OPTIONS,
+    ROLE_HTTP_REQUEST_OPTIONS,
+    ROLE_HTTP_SERVER_OPTIONS,
+    ROLE_HTTP_PRODUCER,
+    ROLE_WEBSOCKET_OPTIONS,
+    ROLE_WEBSOCKET_PROTOCOL,
+    ROLE_TLS_IDENTITY,
+    ROLE_TLS_SERVER,
+    ROLE_TLS_CLIENT,
     ROLE_ADDRESS,
     ROLE_ADDRESS_WRITTEN,
     ROLE_DESCRIPTOR,         /* of the system or of the simulation, by `kind`; `numbers` without the first */
@@ -103,7 +113,8 @@ enum {
     LENIENT = 8,     /* outside a callback: its state may be answered before its second handle */
     MAKES_REACTOR = 16,
     MAKES_SIMULATION = 32,
-    MAKES_GROUP = 64
+    MAKES_GROUP = 64,
+    MAKES_TLS = 128
 };
 
 typedef struct export {
@@ -151,6 +162,36 @@ static inline lariat_status quiet_setup(lariat_reactor *reactor, uint32_t index,
     (void)index;
     (void)user_data;
     return LARIAT_OK;
+}
+
+static inline void quiet_handshake(lariat_listener *listener, const lariat_failure *failure, void *user_data) {
+    (void)listener;
+    (void)failure;
+    (void)user_data;
+}
+
+static inline lariat_deferred *quiet_handler(lariat_http_request *request, void *user_data) {
+    (void)request;
+    (void)user_data;
+    return NULL;
+}
+
+static inline void quiet_body_received(lariat_http_request *request, const uint8_t *data, size_t len, void *user_data) {
+    (void)request;
+    (void)data;
+    (void)len;
+    (void)user_data;
+}
+
+static inline void quiet_body_ended(lariat_http_request *request, const lariat_failure *failure, void *user_data) {
+    (void)request;
+    (void)failure;
+    (void)user_data;
+}
+
+static inline void quiet_access(const lariat_http_access *access, void *user_data) {
+    (void)access;
+    (void)user_data;
 }
 
 static inline void quiet_log(int32_t level, const char *message, void *user_data) {
@@ -205,7 +246,12 @@ static inline void kinds_end(every_kind *kinds) {
     CHECK_EITHER(status, LARIAT_OK, LARIAT_ERR_STALE_HANDLE);
     status = lariat_reactor_group_free(kinds->of[KIND_REACTOR_GROUP]);
     CHECK_EITHER(status, LARIAT_OK, LARIAT_ERR_STALE_HANDLE);
+    status = lariat_tls_configuration_free(kinds->of[KIND_TLS_CONFIGURATION]);
+    CHECK_EITHER(status, LARIAT_OK, LARIAT_ERR_STALE_HANDLE);
     pipe_close(kinds->ends);
+    if (kinds->http >= 0) close(kinds->http);
+    if (kinds->asks >= 0) close(kinds->asks);
+    if (kinds->talks >= 0) close(kinds->talks);
 }
 
 /* What is stale was in the very slots where what is good is now. */
@@ -309,6 +355,15 @@ typedef struct call {
         lariat_process_protocol process_protocol;
         lariat_backoff backoff;
         lariat_connection_pool_options connection_pool_options;
+        lariat_http_agent_options http_agent_options;
+        lariat_http_request_options http_request_options;
+        lariat_http_server_options http_server_options;
+        lariat_http_producer http_producer;
+        lariat_websocket_options websocket_options;
+        lariat_websocket_protocol websocket_protocol;
+        lariat_tls_identity tls_identity;
+        lariat_tls_server_options tls_server;
+        lariat_tls_client_options tls_client;
         lariat_address address;
         unsigned char bytes[4096];
     } structs[16];
@@ -423,6 +478,54 @@ static inline void call_new(call *made, const export *one) {
             CHECK_OK(lariat_connection_pool_options_init(&made->structs[i].connection_pool_options, sizeof(lariat_connection_pool_options)));
             given->pointer = &made->structs[i];
             break;
+        case ROLE_HTTP_AGENT_OPTIONS:
+            CHECK_OK(lariat_http_agent_options_init(&made->structs[i].http_agent_options, sizeof(lariat_http_agent_options)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_HTTP_REQUEST_OPTIONS:
+            CHECK_OK(lariat_http_request_options_init(&made->structs[i].http_request_options, sizeof(lariat_http_request_options)));
+            made->structs[i].http_request_options.url = "http://127.0.0.1:1/";
+            if (is_prepared(one)) {
+                made->structs[i].http_request_options.start_producing = quiet_exchange;
+                made->structs[i].http_request_options.producer_data = made->owned[i] = token_new("producer");
+                made->structs[i].http_request_options.free_producer_data = token_free;
+            }
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_HTTP_SERVER_OPTIONS:
+            CHECK_OK(lariat_http_server_options_init(&made->structs[i].http_server_options, sizeof(lariat_http_server_options)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_HTTP_PRODUCER:
+            CHECK_OK(lariat_http_producer_init(&made->structs[i].http_producer, sizeof(lariat_http_producer)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_WEBSOCKET_OPTIONS:
+            CHECK_OK(lariat_websocket_options_init(&made->structs[i].websocket_options, sizeof(lariat_websocket_options)));
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_WEBSOCKET_PROTOCOL:
+            CHECK_OK(lariat_websocket_protocol_init(&made->structs[i].websocket_protocol, sizeof(lariat_websocket_protocol)));
+            made->structs[i].websocket_protocol.free_self = token_free;
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_TLS_IDENTITY:
+            made->structs[i].tls_identity = tls_identity("server");
+            given->pointer = &made->structs[i];
+            break;
+        case ROLE_TLS_SERVER: {
+            static lariat_tls_identity identity;
+            identity = tls_identity("server");
+            made->structs[i].tls_server = server_options();
+            made->structs[i].tls_server.identities = &identity;
+            made->structs[i].tls_server.identity_count = 1;
+            given->pointer = &made->structs[i];
+            break;
+        }
+        case ROLE_TLS_CLIENT:
+            made->structs[i].tls_client = client_options();
+            given->pointer = &made->structs[i];
+            break;
         case ROLE_ADOPTED:
             made->adopted = each->kind == KIND_DATAGRAM_PORT ? socket(AF_INET, SOCK_DGRAM, 0) : dup(good.ends[1]);
             given->integer = made->adopted;
@@ -459,6 +562,7 @@ static inline void call_make(const export *one, call *made, want expected, const
     if (result.made && one->flags & MAKES_REACTOR) CHECK_OK(lariat_reactor_free(result.made));
     if (result.made && one->flags & MAKES_SIMULATION) CHECK_OK(lariat_simulation_free(result.made));
     if (result.made && one->flags & MAKES_GROUP) CHECK_OK(lariat_reactor_group_free(result.made));
+    if (result.made && one->flags & MAKES_TLS) CHECK_OK(lariat_tls_configuration_free(result.made));
 }
 
 /* ---- bad handles --------------------------------------------------------------------------------------------------------------------------- */
@@ -523,7 +627,7 @@ static inline void bad_handles(const export *one, int at) {
     call_with_bad(one, at, (bad_handle){NULL, &stale, kind, "a stale"}, over);
     if (one->flags & QUEUES) over = exactly(WANT_ANYTHING);
     call_with_bad(one, at, (bad_handle){NULL, &freed, kind, "a freed reactor's"}, over);
-    if (!(one->flags & ANY_THREAD))
+    if (!(one->flags & ANY_THREAD) && !is_shared(kind))
         call_with_bad(one, at, (bad_handle){NULL, &foreign, kind, "another thread's"}, handle_want(one, at, LARIAT_ERR_WRONG_THREAD));
 }
 
@@ -554,8 +658,8 @@ static inline void call_without_callback(const export *one, int at) {
 /* Of a protocol that cannot be read nobody knows how self is freed, and of options not what is in them. */
 static inline void free_unread(const export *one, int at, call *made) {
     enum role role = one->parameters[at].role;
-    if (role == ROLE_OPTIONS && made->owned[at]) token_free(made->owned[at]);
-    if (role != ROLE_PROTOCOL && role != ROLE_DATAGRAM_PROTOCOL && role != ROLE_PROCESS_PROTOCOL) return;
+    if ((role == ROLE_OPTIONS || role == ROLE_HTTP_REQUEST_OPTIONS) && made->owned[at]) token_free(made->owned[at]);
+    if (role != ROLE_PROTOCOL && role != ROLE_DATAGRAM_PROTOCOL && role != ROLE_PROCESS_PROTOCOL && role != ROLE_WEBSOCKET_PROTOCOL) return;
     for (int i = 0; i < one->count; i++)
         if (one->parameters[i].role == ROLE_SELF) token_free(made->owned[i]);
 }
@@ -679,6 +783,80 @@ static const bad_field bad_fields[] = {
     BAD_REAL(ROLE_BACKOFF, lariat_backoff, max_seconds, 0.9), /* below initial_seconds */
     BAD_UP_TO(ROLE_BACKOFF, lariat_backoff, jitter, 1.1),
     BAD_TIME(ROLE_CONNECTION_POOL_OPTIONS, lariat_connection_pool_options, idle_seconds),
+    BAD_FIELD(ROLE_HTTP_AGENT_OPTIONS, lariat_http_agent_options, flags, {.natural = 16}),
+    BAD_FIELD(ROLE_HTTP_AGENT_OPTIONS, lariat_http_agent_options, reserved, {.natural = 1}),
+    BAD_FIELD(ROLE_HTTP_AGENT_OPTIONS, lariat_http_agent_options, max_head_size, {.natural = 0}),
+    BAD_FIELD(ROLE_HTTP_AGENT_OPTIONS, lariat_http_agent_options, max_headers, {.natural = 0}),
+    BAD_FIELD(ROLE_HTTP_AGENT_OPTIONS, lariat_http_agent_options, user_agent, {.pointer = "a\r\nb"}),
+    BAD_FIELD(ROLE_HTTP_AGENT_OPTIONS, lariat_http_agent_options, proxy, {.pointer = "ftp://a"}),
+    BAD_TIME(ROLE_HTTP_AGENT_OPTIONS, lariat_http_agent_options, idle_connection_seconds),
+    BAD_TIME(ROLE_HTTP_AGENT_OPTIONS, lariat_http_agent_options, connect_seconds),
+    BAD_TIME(ROLE_HTTP_AGENT_OPTIONS, lariat_http_agent_options, response_seconds),
+    BAD_TIME(ROLE_HTTP_AGENT_OPTIONS, lariat_http_agent_options, silence_seconds),
+    BAD_TIME(ROLE_HTTP_AGENT_OPTIONS, lariat_http_agent_options, total_seconds),
+    BAD_TIME(ROLE_HTTP_AGENT_OPTIONS, lariat_http_agent_options, continue_seconds),
+    BAD_FIELD(ROLE_HTTP_REQUEST_OPTIONS, lariat_http_request_options, flags, {.natural = 8}),
+    BAD_FIELD(ROLE_HTTP_REQUEST_OPTIONS, lariat_http_request_options, method, {.pointer = "GE T"}),
+    BAD_FIELD(ROLE_HTTP_REQUEST_OPTIONS, lariat_http_request_options, url, {.pointer = NULL}),
+    BAD_FIELD(ROLE_HTTP_REQUEST_OPTIONS, lariat_http_request_options, url, {.pointer = "nonsense"}),
+    BAD_FIELD(ROLE_HTTP_REQUEST_OPTIONS, lariat_http_request_options, body_len, {.natural = 1}),
+    BAD_FIELD(ROLE_HTTP_REQUEST_OPTIONS, lariat_http_request_options, body_len, {.natural = SIZE_MAX}),
+    BAD_FIELD(ROLE_HTTP_REQUEST_OPTIONS, lariat_http_request_options, body_length, {.integer = -2}),
+    BAD_FIELD(ROLE_HTTP_REQUEST_OPTIONS, lariat_http_request_options, user, {.pointer = "a:b"}),
+    BAD_FIELD(ROLE_HTTP_REQUEST_OPTIONS, lariat_http_request_options, password, {.pointer = "a"}),
+    BAD_REAL(ROLE_HTTP_REQUEST_OPTIONS, lariat_http_request_options, total_seconds, -2),
+    BAD_REAL(ROLE_HTTP_REQUEST_OPTIONS, lariat_http_request_options, total_seconds, NAN),
+    BAD_FIELD(ROLE_HTTP_SERVER_OPTIONS, lariat_http_server_options, max_headers, {.natural = 257}),
+    BAD_CHOICE(ROLE_HTTP_SERVER_OPTIONS, lariat_http_server_options, send_date),
+    BAD_CHOICE(ROLE_HTTP_SERVER_OPTIONS, lariat_http_server_options, answer_half_closed),
+    BAD_FIELD(ROLE_HTTP_SERVER_OPTIONS, lariat_http_server_options, reserved, {.natural = 1}),
+    BAD_TIME(ROLE_HTTP_SERVER_OPTIONS, lariat_http_server_options, head_seconds),
+    BAD_TIME(ROLE_HTTP_SERVER_OPTIONS, lariat_http_server_options, idle_seconds),
+    BAD_TIME(ROLE_HTTP_SERVER_OPTIONS, lariat_http_server_options, body_seconds),
+    BAD_TIME(ROLE_HTTP_SERVER_OPTIONS, lariat_http_server_options, request_seconds),
+    BAD_TIME(ROLE_HTTP_SERVER_OPTIONS, lariat_http_server_options, write_seconds),
+    BAD_TIME(ROLE_HTTP_SERVER_OPTIONS, lariat_http_server_options, linger_seconds),
+    BAD_FIELD(ROLE_WEBSOCKET_PROTOCOL, lariat_websocket_protocol, reserved, {.natural = 1}),
+    BAD_CHOICE(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, compression),
+    BAD_CHOICE(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, no_context_takeover),
+    BAD_CHOICE(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, peer_no_context_takeover),
+    BAD_FIELD(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, window_bits, {.integer = 8}),
+    BAD_FIELD(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, window_bits, {.integer = 16}),
+    BAD_FIELD(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, peer_window_bits, {.integer = INT32_MIN}),
+    BAD_FIELD(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, compression_level, {.integer = 0}),
+    BAD_FIELD(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, compression_level, {.integer = 10}),
+    BAD_REAL(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, handshake_seconds, INFINITY),
+    BAD_TIME(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, handshake_seconds),
+    BAD_TIME(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, close_seconds),
+    BAD_TIME(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, ping_seconds),
+    BAD_TIME(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, pong_seconds),
+    BAD_TIME(ROLE_WEBSOCKET_OPTIONS, lariat_websocket_options, idle_seconds),
+    BAD_FIELD(ROLE_HTTP_SERVER_OPTIONS, lariat_http_server_options, server_name, {.pointer = (void *)(uintptr_t)"a\r\nb"}),
+    BAD_CHOICE(ROLE_HTTP_PRODUCER, lariat_http_producer, streaming),
+    BAD_FIELD(ROLE_TLS_SERVER, lariat_tls_server_options, client_certificates, {.integer = 3}),
+    BAD_FIELD(ROLE_TLS_SERVER, lariat_tls_server_options, client_certificates, {.integer = INT32_MIN}),
+    BAD_FIELD(ROLE_TLS_SERVER, lariat_tls_server_options, client_certificates, {.integer = 2}), /* without a client_ca */
+    BAD_FIELD(ROLE_TLS_SERVER, lariat_tls_server_options, identities, {.pointer = NULL}),
+    BAD_FIELD(ROLE_TLS_SERVER, lariat_tls_server_options, identity_count, {.natural = 0}),
+    BAD_FIELD(ROLE_TLS_SERVER, lariat_tls_server_options, identity_count, {.natural = SIZE_MAX}),
+    BAD_FIELD(ROLE_TLS_SERVER, lariat_tls_server_options, client_ca_len, {.natural = 1}),
+    BAD_FIELD(ROLE_TLS_SERVER, lariat_tls_server_options, client_ca_len, {.natural = SIZE_MAX}),
+    BAD_FIELD(ROLE_TLS_SERVER, lariat_tls_server_options, alpn, {.pointer = (void *)(uintptr_t)","}),
+    BAD_FIELD(ROLE_TLS_SERVER, lariat_tls_server_options, alpn, {.pointer = (void *)(uintptr_t)"\xff"}),
+    BAD_FIELD(ROLE_TLS_SERVER, lariat_tls_server_options, minimum_version, {.integer = 0x0302}),
+    BAD_FIELD(ROLE_TLS_SERVER, lariat_tls_server_options, minimum_version, {.integer = -1}),
+    BAD_CHOICE(ROLE_TLS_SERVER, lariat_tls_server_options, session_tickets),
+    BAD_TIME(ROLE_TLS_SERVER, lariat_tls_server_options, handshake_seconds),
+    BAD_FIELD(ROLE_TLS_CLIENT, lariat_tls_client_options, minimum_version, {.integer = 0x0305}),
+    BAD_FIELD(ROLE_TLS_CLIENT, lariat_tls_client_options, minimum_version, {.integer = INT32_MIN}),
+    BAD_FIELD(ROLE_TLS_CLIENT, lariat_tls_client_options, ca_len, {.natural = 1}),
+    BAD_FIELD(ROLE_TLS_CLIENT, lariat_tls_client_options, ca_len, {.natural = SIZE_MAX}),
+    BAD_FIELD(ROLE_TLS_CLIENT, lariat_tls_client_options, server_name, {.pointer = (void *)(uintptr_t)""}),
+    BAD_FIELD(ROLE_TLS_CLIENT, lariat_tls_client_options, server_name, {.pointer = (void *)(uintptr_t)"a b"}),
+    BAD_FIELD(ROLE_TLS_CLIENT, lariat_tls_client_options, alpn, {.pointer = (void *)(uintptr_t)""}),
+    BAD_FIELD(ROLE_TLS_CLIENT, lariat_tls_client_options, pins, {.pointer = (void *)(uintptr_t)"00"}),
+    BAD_TIME(ROLE_TLS_CLIENT, lariat_tls_client_options, handshake_seconds),
+    BAD_CHOICE(ROLE_TLS_CLIENT, lariat_tls_client_options, insecure_no_verification),
 };
 
 static inline void bad_struct_fields(const export *one, int at) {
@@ -808,7 +986,7 @@ static inline void call_plainly(const export *one) {
 /* Only those who have a parameter for them have them made. */
 static inline int takes_processes(const export *one) {
     for (int at = 0; at < one->count; at++)
-        if (one->parameters[at].role == ROLE_HANDLE && is_process((enum kind)one->parameters[at].kind)) return 1;
+        if (one->parameters[at].role == ROLE_HANDLE && is_slow((enum kind)one->parameters[at].kind)) return 1;
     return 0;
 }
 
@@ -848,6 +1026,15 @@ static inline void fuzz(const export *one) {
             case ROLE_PROCESS_PROTOCOL:
             case ROLE_BACKOFF:
             case ROLE_CONNECTION_POOL_OPTIONS:
+            case ROLE_HTTP_AGENT_OPTIONS:
+            case ROLE_HTTP_REQUEST_OPTIONS:
+            case ROLE_HTTP_SERVER_OPTIONS:
+            case ROLE_HTTP_PRODUCER:
+            case ROLE_WEBSOCKET_OPTIONS:
+            case ROLE_WEBSOCKET_PROTOCOL:
+            case ROLE_TLS_IDENTITY:
+            case ROLE_TLS_SERVER:
+            case ROLE_TLS_CLIENT:
                 bad_struct_tail(one, at);
                 bad_struct_fields(one, at); /* fall through */
             case ROLE_STATS:

@@ -41,10 +41,13 @@ BAD_ONLY = {"lariat_reactor_run", "lariat_reactor_run_until_idle", "lariat_react
 LENIENT = {"lariat_deferred_wait_for", "lariat_deferred_fail_failure", "lariat_cooperative_task_wait_for"}
 # Their answer does not say that they failed, or not why.
 LIKE_OK = {"lariat_failure_code", "lariat_failure_os_error", "lariat_failure_exit_signal"}
-NULL_TEXT = {"lariat_addresses_text", "lariat_file_path", "lariat_directory_path", "lariat_directory_entries_name"}  # others give words that say so
-NEGATIVE = {"lariat_results_index", "lariat_failure_index", "lariat_failure_exit_code"}
+NULL_TEXT = {"lariat_addresses_text", "lariat_file_path", "lariat_directory_path", "lariat_directory_entries_name", "lariat_http_response_reason",
+             "lariat_http_response_url", "lariat_http_response_header", "lariat_http_response_trailer",
+             "lariat_websocket_subprotocol",
+             *(f"lariat_http_request_{what}" for what in ("method", "target", "path", "query", "query_parameter", "parameter", "host", "header"))}  # others give words that say so
+NEGATIVE = {"lariat_http_request_content_length", "lariat_results_index", "lariat_failure_index", "lariat_failure_exit_code"}
 CANNOT_FAIL = {"lariat_last_error", "lariat_last_error_message", "lariat_status_name", "lariat_status_message", "lariat_version",
-               "lariat_version_number", "lariat_reactors_alive", "lariat_terminal_restore"}
+               "lariat_version_number", "lariat_reactors_alive", "lariat_tls_configurations_alive", "lariat_terminal_restore"}
 
 # Callbacks and structs that say "may be NULL".
 MAY_BE_NULL = {
@@ -59,6 +62,10 @@ MAY_BE_NULL = {
     ("lariat_reactor_set_resolver_full", "fn"),
     ("lariat_reactor_listen", "build_protocol"),
     ("lariat_reactor_listen_full", "build_protocol"),
+    ("lariat_reactor_listen_tls", "build_protocol"),
+    ("lariat_reactor_listen_tls_full", "build_protocol"),
+    ("lariat_listener_set_handshake_failed", "fn"),
+    ("lariat_listener_set_handshake_failed_full", "fn"),
     ("lariat_reconnecting_client_new", "build_protocol"),
     ("lariat_reconnecting_client_new_full", "build_protocol"),
     ("lariat_reconnecting_client_new", "backoff"),
@@ -71,7 +78,13 @@ MAY_BE_NULL = {
     ("lariat_connection_pool_new", "options"),
     ("lariat_connection_pool_new_full", "options"),
     ("lariat_connection_pool_new_event", "options"),
+    ("lariat_http_agent_new", "options"),
+    ("lariat_http_server_new", "options"),
+    ("lariat_http_server_set_access_log", "fn"),
+    ("lariat_http_server_set_access_log_full", "fn"),
     ("lariat_reactor_group_new", "options"),
+    ("lariat_reactor_connect_websocket", "options"),
+    ("lariat_reactor_connect_websocket_event", "options"),
     ("lariat_reactor_group_listen", "build_protocol"),
     ("lariat_reactor_group_listen_full", "build_protocol"),
     ("lariat_reactor_group_start", "setup"),
@@ -80,7 +93,8 @@ MAY_BE_NULL = {
 # The same, where the answer may be about something else: what is adopted here is no listener.
 NULL_NOT_SAID = {("lariat_deferred_new_with_canceller", "canceller"), ("lariat_reactor_adopt_listener", "build_protocol"),
                  ("lariat_reactor_adopt_listener_full", "build_protocol"), ("lariat_reactor_open_serial_port", "options"),
-                 ("lariat_reactor_open_serial_port_event", "options")}
+                 ("lariat_reactor_open_serial_port_event", "options"), ("lariat_tls_configuration_new_client", "options"),
+                 ("lariat_http_request_accept_websocket", "options"), ("lariat_http_request_accept_websocket_event", "options")}
 
 CALLBACKS = {
     "lariat_call_fn": "quiet_call",
@@ -100,16 +114,28 @@ CALLBACKS = {
     "lariat_build_protocol_fn": "quiet_build",
     "lariat_attempt_failed_fn": "quiet_attempt",
     "lariat_group_setup_fn": "quiet_setup",
+    "lariat_http_response_received_fn": "quiet_received",
+    "lariat_http_response_ended_fn": "quiet_ended",
+    "lariat_handshake_failed_fn": "quiet_handshake",
+    "lariat_http_handler_fn": "quiet_handler",
+    "lariat_http_body_received_fn": "quiet_body_received",
+    "lariat_http_body_ended_fn": "quiet_body_ended",
+    "lariat_http_access_fn": "quiet_access",
 }
 STRUCTS = {"lariat_file_facts": "FACTS", "lariat_reactor_options": "OPTIONS", "lariat_stats": "STATS", "lariat_event": "EVENT",
            "lariat_link": "LINK", "lariat_protocol": "PROTOCOL", "lariat_producer": "PRODUCER", "lariat_datagram_protocol": "DATAGRAM_PROTOCOL",
            "lariat_serial_options": "SERIAL", "lariat_process_options": "PROCESS_OPTIONS", "lariat_process_protocol": "PROCESS_PROTOCOL",
-           "lariat_backoff": "BACKOFF", "lariat_connection_pool_options": "CONNECTION_POOL_OPTIONS"}
+           "lariat_backoff": "BACKOFF", "lariat_connection_pool_options": "CONNECTION_POOL_OPTIONS",
+           "lariat_http_agent_options": "HTTP_AGENT_OPTIONS", "lariat_http_request_options": "HTTP_REQUEST_OPTIONS",
+           "lariat_http_server_options": "HTTP_SERVER_OPTIONS", "lariat_http_producer": "HTTP_PRODUCER",
+           "lariat_websocket_options": "WEBSOCKET_OPTIONS", "lariat_websocket_protocol": "WEBSOCKET_PROTOCOL",
+           "lariat_tls_identity": "TLS_IDENTITY", "lariat_tls_server_options": "TLS_SERVER", "lariat_tls_client_options": "TLS_CLIENT"}
 # What is given for text, where it is not just any; by function, or by the parameter's name.
-CONNECTS = ("lariat_reactor_connect", "lariat_reconnecting_client_new", "lariat_connection_pool_new")
+CONNECTS = ("lariat_reactor_connect", "lariat_reactor_connect_tls", "lariat_reconnecting_client_new", "lariat_connection_pool_new")
 TEXTS = {**{name + way: "tcp://127.0.0.1:1" for name in CONNECTS for way in ("", "_full", "_event")}, "endpoint": "tcp://127.0.0.1:0",
          "lariat_reactor_listen_datagram": "udp://127.0.0.1:0", "lariat_reactor_listen_datagram_event": "udp://127.0.0.1:0",
-         "lariat_datagram_port_connect": "udp://127.0.0.1:9", "lariat_address_parse": "127.0.0.1:9", "interface": "127.0.0.1",
+         "lariat_datagram_port_connect": "udp://127.0.0.1:9", "lariat_address_parse": "127.0.0.1:9", "interface": "127.0.0.1", "url": "http://127.0.0.1:1/", "cookie": "a=b",
+         **{"lariat_reactor_connect_websocket" + way: "ws://127.0.0.1:1/" for way in ("", "_event")},
          "group": "239.1.2.3", "lariat_reactor_make_pipe": "/lariat-none/pipe",
          **{"lariat_reactor_watch_path" + way: "/dev/null" for way in ("", "_full", "_event")},
          **{name: "/nonexistent/lariat" for name in ("path", "from", "to", "target", "directory")}}
@@ -127,13 +153,13 @@ ORDINARY = {
     "len": "1", "on": "1", "idle": "1.0", "read_rate": "1000.0", "write_rate": "1000.0",
     "delimiter_len": "2", "max_length": "1000", "prefix_bits": "16", "hops": "1", "receive": "65536", "send": "65536", "bytes": "1000",
     "reactors": "1", "number": "SIGURG",
-    "grace_seconds": "1.0", "child_fd": "1",
+    "grace_seconds": "1.0", "child_fd": "1", "kind": "LARIAT_WEBSOCKET_TEXT", "is_last": "1",
 }
 WAITS = {"max_wait_seconds", "budget_seconds", "grace_seconds"}
 WAITING = {"lariat_reactor_resolve", "lariat_reactor_resolve_by_system"}  # their seconds are a wait too
 RATES = {"read_rate", "write_rate"}
 ENUMERATIONS = {"number", "signal", "ways", "phase", "event", "interest", "readiness", "flags", "now", "on", "family", "port", "header_abi_version", "value",
-                "hops", "prefix_bits", "sharing", "reactors", "whence", "access", "follow", "parents", "data_only", "mode"}
+                "hops", "prefix_bits", "sharing", "reactors", "whence", "access", "follow", "parents", "data_only", "mode", "kind", "is_last"}
 SIZES = {"receive", "send"}  # of a port; those of a connection cannot be negative
 BEYOND = {"signal": ("65",), "on": ("2",), "sharing": ("3",), "reactors": ("1025",), "port": ("65536",), "value": ("256",), "hops": ("256",), "prefix_bits": ("7", "24", "64"),
           "receive": ("INT32_MAX + INT64_C(1)",), "send": ("INT32_MAX + INT64_C(1)",), "delimiter_len": ("256",)}  # refused too
@@ -245,7 +271,7 @@ class Writer:
             ordinary = f"sizeof({function.removesuffix('_init')})"
         else:
             ordinary = ORDINARY.get(name, "0")
-        of_bytes = kind == "size_t" and before in ("const uint8_t*", "char*")
+        of_bytes = kind == "size_t" and before in ("const uint8_t*", "char*", "uint8_t*")
         rows = [(ordinary, ANY)]
         rows += reals(function, name) if kind == "double" else lengths(name) if of_bytes else integers(function, name, kind)
         self.lines.append(f"static const number {label}[] = {{")
@@ -256,7 +282,7 @@ class Writer:
     def parameter(self, function, parameters, at):
         """How one parameter is described, and how it is passed."""
         kind, name = parameters[at]
-        if name == "capacity" and parameters[at - 1][0] == "char*":
+        if name == "capacity" and parameters[at - 1][0] in ("char*", "uint8_t*"):
             name = "room"  # in bytes
         where = f"{function}, {name}"
         plain = kind.removeprefix("const ")
@@ -328,7 +354,7 @@ class Writer:
         flags = [name for name, functions in (("ANY_THREAD", ANY_THREAD | QUEUES), ("QUEUES", QUEUES), ("BAD_ONLY", BAD_ONLY),
                                               ("LENIENT", LENIENT)) if function in functions]
         flags += [name for name, type_ in (("MAKES_REACTOR", "lariat_reactor*"), ("MAKES_SIMULATION", "lariat_simulation*"),
-                                           ("MAKES_GROUP", "lariat_reactor_group*")) if answer == type_]
+                                           ("MAKES_GROUP", "lariat_reactor_group*"), ("MAKES_TLS", "lariat_tls_configuration*")) if answer == type_]
         self.lines += [f"static outcome invoke_{function}(const value *v) {{", "    (void)v;",
                        f"    return outcome_of_{kind}({'(int64_t)' if kind == 'number' else ''}{call});", "}"]
         self.lines.append(f"static const parameter parameters_{function}[] = {{")

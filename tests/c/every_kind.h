@@ -2,9 +2,12 @@
 #ifndef LARIAT_TESTS_EVERY_KIND_H
 #define LARIAT_TESTS_EVERY_KIND_H
 #include "harness.h"
+#include "tls_files.h"
 #ifndef _WIN32
 #include <signal.h>
 #include <sched.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #endif
 
@@ -40,6 +43,14 @@ enum kind {
     KIND_PROCESS,
     KIND_PROCESS_OUTPUT,
     KIND_FILE_WATCH,
+    KIND_TLS_CONFIGURATION,
+    KIND_HTTP_AGENT,
+    KIND_HTTP_EXCHANGE,
+    KIND_HTTP_RESPONSE,
+    KIND_HTTP_SERVER,
+    KIND_HTTP_REQUEST,
+    KIND_HTTP_ROUTER,
+    KIND_WEBSOCKET,
     KINDS
 };
 
@@ -47,15 +58,21 @@ static const char *const kind_names[KINDS] = {
     "reactor", "delayed call", "trigger", "watcher", "Deferred", "failure", "results", "addresses", "lock", "semaphore", "queue",
     "looping call", "cooperator", "cooperative task", "scope", "simulation", "listener", "transport",
     "datagram port", "reconnecting client", "connection pool", "reactor group", "signal watch",
-    "file", "directory", "bytes", "directory entries", "file info", "process", "process output", "file watch",
+    "file", "directory", "bytes", "directory entries", "file info", "process", "process output", "file watch", "TLS configuration",
+    "HTTP agent", "HTTP exchange", "HTTP response", "HTTP server", "HTTP request", "HTTP router", "WebSocket",
 };
 
 /* Of no reactor, and not ended with one. */
-static inline int is_apart(enum kind kind) { return kind == KIND_SIMULATION || kind == KIND_REACTOR_GROUP; }
+static inline int is_apart(enum kind kind) { return kind == KIND_SIMULATION || kind == KIND_REACTOR_GROUP || kind == KIND_TLS_CONFIGURATION; }
+/* Of the process: good on any thread. */
+static inline int is_shared(enum kind kind) { return kind == KIND_TLS_CONFIGURATION; }
 
-/* Without what takes a process of the system each: for those who make one of each kind thousands of times. */
+/* Without what takes a process of the system each, or a conversation: for those who make one of each kind thousands of times. */
 static int every_kind_is_quick;
-static inline int is_process(enum kind kind) { return kind == KIND_PROCESS || kind == KIND_PROCESS_OUTPUT; }
+/* Without the exchange and the response, which bring a transport and a Deferred with them: each other thing is the only one of its kind. */
+static int every_kind_is_alone;
+static inline int is_of_conversation(enum kind kind) { return kind == KIND_HTTP_EXCHANGE || kind == KIND_HTTP_RESPONSE || kind == KIND_HTTP_REQUEST || kind == KIND_WEBSOCKET; }
+static inline int is_slow(enum kind kind) { return kind == KIND_PROCESS || kind == KIND_PROCESS_OUTPUT || is_of_conversation(kind); }
 
 /* ---- callbacks that do nothing ------------------------------------------------------------------------------------------- */
 
@@ -213,6 +230,24 @@ static inline void exits_in_child(void (*run)(void *), void *argument) {
 }
 #endif
 
+static inline void quiet_exchange(lariat_http_exchange *exchange, void *user_data) {
+    (void)exchange;
+    (void)user_data;
+}
+
+static inline void quiet_received(lariat_http_response *response, const uint8_t *data, size_t len, void *user_data) {
+    (void)response;
+    (void)data;
+    (void)len;
+    (void)user_data;
+}
+
+static inline void quiet_ended(lariat_http_response *response, const lariat_failure *reason, void *user_data) {
+    (void)response;
+    (void)reason;
+    (void)user_data;
+}
+
 static inline lariat_status file_info_answer(const lariat_file_info *info) {
     lariat_file_facts facts;
     CHECK_OK(lariat_file_facts_init(&facts, sizeof facts));
@@ -264,6 +299,14 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
     case KIND_PROCESS: answer = lariat_process_pid(handle); break;
     case KIND_PROCESS_OUTPUT: answer = lariat_process_output_exit_code(handle, NULL); break;
     case KIND_FILE_WATCH: answer = lariat_file_watch_is_polling(handle); break;
+    case KIND_TLS_CONFIGURATION: answer = lariat_tls_configuration_is_server(handle); break;
+    case KIND_HTTP_AGENT: answer = lariat_http_agent_idle(handle); break;
+    case KIND_HTTP_EXCHANGE: answer = lariat_http_exchange_write(handle, NULL, 0); break;
+    case KIND_HTTP_RESPONSE: answer = lariat_http_response_code(handle); break;
+    case KIND_HTTP_SERVER: answer = lariat_http_server_connections(handle); break;
+    case KIND_HTTP_REQUEST: answer = lariat_http_request_version(handle); break;
+    case KIND_HTTP_ROUTER: answer = lariat_http_router_routes(handle); break;
+    case KIND_WEBSOCKET: answer = lariat_websocket_is_open(handle); break;
     case KINDS: break;
     }
     if (failed) answer = lariat_last_error();
@@ -275,6 +318,9 @@ static inline lariat_status look_at(enum kind kind, void *handle) {
 typedef struct every_kind {
     void *of[KINDS];
     int ends[2]; /* a socket that is watched; the connection has a copy of the other end of it */
+    int http;    /* the server's end of the HTTP agent's connection; -1: there is none */
+    int asks; /* a client of the HTTP server */
+    int talks; /* one that has a WebSocket */
 } every_kind;
 
 /* A failure with this code that outlives its Deferred until it is released. */
@@ -360,9 +406,84 @@ static inline lariat_process *sleeping_process(lariat_reactor *reactor) {
 }
 #endif
 
+#ifndef _WIN32
+static inline void keep_exchange(lariat_http_exchange *exchange, void *user_data) { *(void **)user_data = exchange; }
+
+/* A response, taken, and a request whose body is being written, on a connection to a socket. */
+static inline void converse(lariat_reactor *reactor, every_kind *every) {
+    char url[64], request[4096];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int listening = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_INT(bind(listening, (struct sockaddr *)&address, length), 0);
+    CHECK_INT(listen(listening, 1), 0);
+    CHECK_INT(getsockname(listening, (struct sockaddr *)&address, &length), 0);
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", ntohs(address.sin_port));
+    lariat_deferred *asked = lariat_http_agent_get(every->of[KIND_HTTP_AGENT], url);
+    CHECK(asked != NULL);
+    CHECK_INT(fcntl(listening, F_SETFL, O_NONBLOCK), 0);
+    while ((every->http = accept(listening, NULL, NULL)) < 0) turn(reactor);
+    CHECK_INT(fcntl(every->http, F_SETFL, O_NONBLOCK), 0);
+    CHECK_INT(fcntl(every->http, F_SETFD, FD_CLOEXEC), 0);
+    CHECK_INT(close(listening), 0);
+    while (read(every->http, request, sizeof request) <= 0) turn(reactor);
+    write_bytes(every->http, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    every->of[KIND_HTTP_RESPONSE] = taken_from_pool(reactor, asked);
+    lariat_http_request_options options;
+    CHECK_OK(lariat_http_request_options_init(&options, sizeof options));
+    options.method = "PUT";
+    options.url = url;
+    options.start_producing = keep_exchange;
+    options.producer_data = &every->of[KIND_HTTP_EXCHANGE];
+    lariat_deferred *never = lariat_http_agent_request(every->of[KIND_HTTP_AGENT], &options);
+    CHECK(never != NULL);
+    CHECK_OK(lariat_deferred_add_errback(never, quiet_failure, NULL));
+    CHECK_OK(lariat_deferred_release(never));
+    while (!every->of[KIND_HTTP_EXCHANGE]) turn(reactor);
+}
+
+static inline lariat_deferred *keep_http_request(lariat_http_request *request, void *user_data) {
+    *(void **)user_data = request;
+    return NULL;
+}
+
+static inline lariat_deferred *keep_websocket(lariat_http_request *request, void *user_data) {
+    lariat_websocket_protocol protocol;
+    CHECK_OK(lariat_websocket_protocol_init(&protocol, sizeof protocol));
+    *(void **)user_data = lariat_http_request_accept_websocket(request, NULL, &protocol, NULL);
+    return NULL;
+}
+
+static inline int http_client(lariat_listener *listener) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    address.sin_port = htons((uint16_t)lariat_listener_port(listener));
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_INT(fcntl(fd, F_SETFD, FD_CLOEXEC), 0);
+    CHECK_INT(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+/* A request that waits for its answer, of a client that is a socket; and a WebSocket of another. */
+static inline void request_something(lariat_reactor *reactor, every_kind *every) {
+    lariat_http_server *server = every->of[KIND_HTTP_SERVER];
+    CHECK_OK(lariat_http_server_set_handler(server, keep_http_request, &every->of[KIND_HTTP_REQUEST]));
+    lariat_listener *listener = lariat_http_server_listen(server, "http://127.0.0.1:0");
+    CHECK(listener != NULL);
+    every->asks = http_client(listener);
+    write_bytes(every->asks, "POST /path?query=x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12345");
+    while (!every->of[KIND_HTTP_REQUEST]) turn(reactor);
+    CHECK_OK(lariat_http_server_set_handler(server, keep_websocket, &every->of[KIND_WEBSOCKET]));
+    every->talks = http_client(listener);
+    write_bytes(every->talks, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    while (!every->of[KIND_WEBSOCKET]) turn(reactor);
+    CHECK_OK(lariat_http_server_set_handler(server, keep_http_request, NULL)); /* where it was kept may be no more */
+}
+#endif
+
 /* The reactor's clock must be manual: nothing of this is ever due. */
 static inline every_kind every_kind_new(lariat_reactor *reactor) {
-    every_kind every = {.of = {NULL}, .ends = {-1, -1}};
+    every_kind every = {.of = {NULL}, .ends = {-1, -1}, .http = -1, .asks = -1, .talks = -1};
     every.of[KIND_REACTOR] = reactor;
 #ifndef _WIN32
     every.of[KIND_FILE] = taken_from_pool(reactor, lariat_reactor_open_file(reactor, "/dev/null", LARIAT_FILE_READ | LARIAT_FILE_WRITE, 0));
@@ -371,6 +492,21 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every.of[KIND_DIRECTORY_ENTRIES] = taken_from_pool(reactor, lariat_reactor_list_directory(reactor, "/", 0));
     every.of[KIND_FILE_INFO] = taken_from_pool(reactor, lariat_reactor_stat(reactor, "/", 1));
     if (!every_kind_is_quick) every.of[KIND_PROCESS_OUTPUT] = taken_output(reactor); /* which takes turns */
+#endif
+    lariat_http_agent_options agent;
+    CHECK_OK(lariat_http_agent_options_init(&agent, sizeof agent));
+    agent.silence_seconds = agent.idle_connection_seconds = INFINITY; /* without timers of its own */
+    every.of[KIND_HTTP_AGENT] = lariat_http_agent_new(reactor, &agent);
+    lariat_http_server_options server;
+    CHECK_OK(lariat_http_server_options_init(&server, sizeof server));
+    server.head_seconds = server.idle_seconds = server.body_seconds = server.write_seconds = INFINITY;
+    every.of[KIND_HTTP_SERVER] = lariat_http_server_new(reactor, &server);
+    every.of[KIND_HTTP_ROUTER] = lariat_http_router_new(reactor);
+#ifndef _WIN32
+    if (!every_kind_is_quick && !every_kind_is_alone) {
+        converse(reactor, &every);
+        request_something(reactor, &every);
+    }
 #endif
     every.of[KIND_DELAYED_CALL] = lariat_reactor_call_later(reactor, 1000, quiet_call, NULL);
     every.of[KIND_TRIGGER] =
@@ -405,10 +541,12 @@ static inline every_kind every_kind_new(lariat_reactor *reactor) {
     every.of[KIND_SIGNAL_WATCH] = lariat_reactor_watch_signal(reactor, SIGURG, quiet_signal, NULL);
     every.of[KIND_FILE_WATCH] = lariat_reactor_watch_path(reactor, "/dev/null", 0, quiet_file_changed, NULL);
     every.of[KIND_TRANSPORT] = lariat_reactor_adopt_stream(reactor, dup(every.ends[1]), &protocol, NULL);
+    every.of[KIND_TLS_CONFIGURATION] = server_of(server_options(), "server");
     every.of[KIND_DATAGRAM_PORT] = lariat_reactor_listen_datagram(reactor, "udp://127.0.0.1:0", &datagrams, NULL);
 #endif
     for (int kind = 0; kind < KINDS; kind++)
-        if (!every.of[kind] && every.ends[0] != -1 && !(every_kind_is_quick && is_process(kind))) test_fail(__FILE__, __LINE__, "no %s: %s", kind_names[kind], lariat_last_error_message());
+        if (!every.of[kind] && every.ends[0] != -1 && !(every_kind_is_quick && is_slow(kind)) && !(every_kind_is_alone && is_of_conversation(kind)))
+             test_fail(__FILE__, __LINE__, "no %s: %s", kind_names[kind], lariat_last_error_message());
     return every;
 }
 
@@ -417,8 +555,12 @@ static inline void every_kind_end_apart(const every_kind *every) {
     CHECK_OK(lariat_simulation_free(every->of[KIND_SIMULATION]));
     CHECK_OK(lariat_reactor_group_free(every->of[KIND_REACTOR_GROUP]));
 #ifndef _WIN32
+    CHECK_OK(lariat_tls_configuration_free(every->of[KIND_TLS_CONFIGURATION]));
     int ends[2] = {every->ends[0], every->ends[1]};
     pipe_close(ends);
+    if (every->http >= 0) CHECK_INT(close(every->http), 0);
+    if (every->asks >= 0) CHECK_INT(close(every->asks), 0);
+    if (every->talks >= 0) CHECK_INT(close(every->talks), 0);
 #endif
 }
 
@@ -440,6 +582,11 @@ static inline void every_kind_end(const every_kind *every) {
     CHECK_OK(lariat_scope_free(every->of[KIND_SCOPE]));
     CHECK_OK(lariat_reconnecting_client_free(every->of[KIND_RECONNECTING_CLIENT]));
     CHECK_OK(lariat_connection_pool_free(every->of[KIND_CONNECTION_POOL]));
+    if (every->of[KIND_HTTP_RESPONSE]) CHECK_OK(lariat_http_response_free(every->of[KIND_HTTP_RESPONSE]));
+    CHECK_OK(lariat_http_agent_free(every->of[KIND_HTTP_AGENT]));
+    CHECK_OK(lariat_http_server_free(every->of[KIND_HTTP_SERVER]));
+    if (every->of[KIND_WEBSOCKET]) CHECK_OK(lariat_websocket_abort(every->of[KIND_WEBSOCKET]));
+    CHECK_OK(lariat_http_router_free(every->of[KIND_HTTP_ROUTER]));
     if (every->of[KIND_WATCHER]) CHECK_OK(lariat_watcher_stop(every->of[KIND_WATCHER]));
     if (every->of[KIND_LISTENER]) CHECK_OK(lariat_deferred_release(lariat_listener_stop(every->of[KIND_LISTENER])));
     if (every->of[KIND_TRANSPORT]) CHECK_OK(lariat_transport_abort_connection(every->of[KIND_TRANSPORT]));

@@ -295,7 +295,9 @@ static inline void test_nothing_alive(const char *file, int line, lariat_reactor
         {"reconnecting_clients", stats.reconnecting_clients}, {"connection_pools", stats.connection_pools},
         {"processes", stats.processes}, {"process_outputs", stats.process_outputs}, {"signal_watches", stats.signal_watches},
         {"files", stats.files}, {"directories", stats.directories}, {"file_values", stats.file_values},
-        {"file_watches", stats.file_watches}, {"callbacks_running", stats.callbacks_running},
+        {"file_watches", stats.file_watches}, {"http_servers", stats.http_servers}, {"http_requests", stats.http_requests},
+        {"http_routers", stats.http_routers}, {"http_agents", stats.http_agents}, {"http_exchanges", stats.http_exchanges},
+        {"http_responses", stats.http_responses}, {"callbacks_running", stats.callbacks_running},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i].alive) test_fail(file, line, "left alive: %llu %s", (unsigned long long)kinds[i].alive, kinds[i].kind);
@@ -444,6 +446,7 @@ static inline int test_run_one(struct test_case *test) {
     CHECK_NOTES("");
     test_end_tokens();
     CHECK_INT(lariat_reactors_alive(), 0);
+    CHECK_INT(lariat_tls_configurations_alive(), 0);
     CHECK_INT(descriptors_open(), open_before);
     return 0;
 }

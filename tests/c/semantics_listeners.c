@@ -157,7 +157,7 @@ TEST(s30_an_address_in_use_and_one_of_somebody_else) {
 
 TEST(s30_endpoints_that_are_none) {
     static const char *const bad[] = {"", "tcp", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:65536", "tcp://127.0.0.1:-1", "udp://127.0.0.1:0",
-                                      "http://127.0.0.1:0", "tcp://127.0.0.1:0?nothing=1", "tcp://127.0.0.1:0?backlog=0",
+                                      "gopher://127.0.0.1:0", "tcp://127.0.0.1:0?nothing=1", "tcp://127.0.0.1:0?backlog=0",
                                       "tcp://127.0.0.1:0?backlog=x", "tcp://127.0.0.1:0?mode=660", "unix://", "unix://./x?only_v6=1",
                                       "unix://./x?mode=999", "tcp://example.org:0"};
     lariat_reactor *reactor = manual_reactor();
