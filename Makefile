@@ -15,8 +15,11 @@ DESTDIR    =
 # Which examples `make examples` builds.
 EXAMPLES = examples/*.c
 
-# All cargo output goes below target/, whatever the environment says.
+# All cargo output goes below target/, whatever the environment says. A crate's C is compiled anew whenever CC or CFLAGS change in the
+# environment: the first is always there, the second is the examples' alone.
 BUILD   = $(CARGO) build --release --lib --target-dir target
+export CC
+unexport CFLAGS
 INSTALL = PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' \
           sh include/install.sh
 
@@ -31,7 +34,7 @@ lib:
 	else ln -sf liblariat.so liblariat.so.0; fi
 
 demo:
-	@$(MAKE) examples EXAMPLES='examples/first_program.c examples/echo.c examples/chat_server.c examples/netcode_test.c'
+	@$(MAKE) examples EXAMPLES='examples/first_program.c examples/echo.c examples/chat_server.c examples/netcode_test.c examples/file_server.c'
 	@echo; echo 'A Deferred that fires with 3 * 4:'
 	@target/examples/first_program
 	@echo; echo 'An echo server and its client, in one program:'
@@ -40,6 +43,9 @@ demo:
 	@target/examples/chat_server --demo
 	@echo; echo 'A game over datagrams on a bad network that is only simulated:'
 	@target/examples/netcode_test
+	@echo; echo 'A web server, and what its own client asks it:'
+	@target/examples/file_server --demo examples/www
+	@echo; echo 'To see the page in a browser: target/examples/file_server examples/www tcp://127.0.0.1:8080'
 
 examples: lib
 	@mkdir -p target/examples
@@ -52,19 +58,19 @@ examples: lib
 
 # Everything that must hold before a commit: at most ten minutes on two cores.
 test:
-	@CARGO='$(CARGO)' CC='$(CC)' $(PYTHON) tests/run.py test
+	@CARGO='$(CARGO)' $(PYTHON) tests/run.py test
 
 # The same, and after it valgrind, the sanitizers, loom, the model for longer, and the other targets.
 # With AFTER_TEST=1, only what `make test` does not do.
 test-full:
-	@CARGO='$(CARGO)' CC='$(CC)' $(PYTHON) tests/run.py full
+	@CARGO='$(CARGO)' $(PYTHON) tests/run.py full
 
-# Twisted's own tests on lariat's reactor, beside its epoll reactor; pip brings Twisted.
+# Twisted's own tests on lariat's reactor, beside its epoll reactor, and Autobahn's of WebSockets; pip brings both.
 conformance:
-	@CARGO='$(CARGO)' $(PYTHON) tests/run.py conformance
+	@CARGO='$(CARGO)' $(PYTHON) tests/run.py conformance autobahn
 
 lint:
-	@CARGO='$(CARGO)' CC='$(CC)' $(PYTHON) tests/run.py lint
+	@CARGO='$(CARGO)' $(PYTHON) tests/run.py lint
 
 bench: lib
 	$(PYTHON) benches/run.py

@@ -1,10 +1,12 @@
 """What the tests against other programs share.
 
-A file's tests are the functions marked by @test, or @test("curl", ...) for those that need programs: `FILE --list` prints
-their names, `FILE NAME` runs one, in an empty folder of its own, and exits with 0, or with 77 and a reason when a program
-is missing. Nothing sleeps: who waits, waits for something, and no longer than DEADLINE.
+A file's tests are the functions marked by @test, or @test("curl", "python:h11", ...) for those that need programs or packages;
+by heavy=True and seconds=N those that take long: `FILE --list` prints the names of the others, `FILE --list --heavy` of these, with
+their time limits behind them; `FILE NAME` runs one, in an empty folder of its own, and exits with 0, or with 77 and a reason when
+something is missing. Nothing sleeps: who waits, waits for something, and no longer than DEADLINE.
 """
 
+import importlib.util
 import os
 import re
 import select
@@ -18,26 +20,33 @@ DEADLINE = 10
 TESTS = {}
 
 
-def test(*programs):
-    """Marks a function as a test that needs these programs."""
-    if programs and callable(programs[0]):
-        return test()(programs[0])
+def test(*needs, heavy=False, seconds=0):
+    """Marks a function as a test that needs these programs and packages."""
+    if needs and callable(needs[0]):
+        return test()(needs[0])
 
     def mark(function):
-        TESTS[function.__name__] = function, programs
+        TESTS[function.__name__] = function, needs, heavy, seconds
         return function
 
     return mark
 
 
+def is_there(need):
+    package = need.removeprefix("python:")
+    return shutil.which(need) if package == need else importlib.util.find_spec(package)
+
+
 def main():
     if sys.argv[1] == "--list":
-        print("\n".join(TESTS))
+        for name, (_, _, heavy, seconds) in TESTS.items():
+            if heavy == ("--heavy" in sys.argv):
+                print(name, seconds or "")
         return
-    function, programs = TESTS[sys.argv[1]]
-    missing = [program for program in programs if shutil.which(program) is None]
+    function, needs, _, _ = TESTS[sys.argv[1]]
+    missing = [need for need in needs if not is_there(need)]
     if missing:
-        print(f"skipped: {missing[0]} is not installed")
+        print(f"skipped: {missing[0].removeprefix('python:')} is not installed")
         sys.exit(77)
     function()
 
@@ -67,6 +76,10 @@ class Program:
         return re.fullmatch(r"\w+://\[?(.*?)\]?:(\d+)", self.address).group(1)
 
     @property
+    def url(self):
+        return f"http://{self.address.partition('//')[2]}"
+
+    @property
     def port(self):
         return int(self.address.rpartition(":")[2])
 
@@ -90,9 +103,14 @@ def example(name, *arguments, **how):
     return Program(Path(os.environ["LARIAT_EXAMPLES"]) / name, *arguments, **how)
 
 
-def run(*command, data=b"", code=0):
+def site(*arguments, **how):
+    """tests/interop/site.c: a server with a page for each thing that one of HTTP does."""
+    return Program(Path(os.environ["LARIAT_PROGRAMS"]) / "site", *(arguments or ("tcp://127.0.0.1:0",)), **how)
+
+
+def run(*command, data=b"", code=0, seconds=DEADLINE):
     """Runs a program to its end; returns what it wrote."""
-    done = subprocess.run([str(word) for word in command], input=data, stdout=subprocess.PIPE, timeout=DEADLINE)
+    done = subprocess.run([str(word) for word in command], input=data, stdout=subprocess.PIPE, timeout=seconds)
     assert done.returncode == code, f"{command[0]} has ended with {done.returncode}"
     return done.stdout
 

@@ -1,11 +1,13 @@
-"""The README's server and client, compiled as they stand there."""
+"""The README's servers and client, compiled as they stand there."""
 
 import os
 import re
+import socket
 import subprocess
+import time
 from pathlib import Path
 
-from harness import DEADLINE, Program, main, run, test
+from harness import DEADLINE, Program, everything, main, run, test
 
 ROOT = Path(__file__).resolve().parents[2]
 ANY = "tcp://127.0.0.1:0"
@@ -46,6 +48,28 @@ def the_server_alone():
 def the_client_alone():
     program = compiled("client")
     failed = subprocess.run([program, "tcp://127.0.0.1:1"], stderr=subprocess.PIPE, timeout=DEADLINE, check=True)
+    assert b"127.0.0.1:1" in failed.stderr, failed.stderr
+
+
+@test
+def the_web_server():
+    program, place = compiled("web_server"), Path.cwd() / "web.sock"
+
+    def get(path):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(DEADLINE)
+            connection.connect(str(place))
+            connection.sendall(b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path)
+            return everything(connection)
+
+    with Program(program, f"unix://{place}", announces=None) as server:
+        until = time.monotonic() + DEADLINE
+        while not place.exists():                                        # it says nothing
+            assert time.monotonic() < until and server.process.poll() is None
+        assert get(b"/hello/you").endswith(b"\r\n\r\nHello, you!\n")
+        assert b'href="./web_server.c"' in get(b"/"), get(b"/")
+        assert get(b"/web_server.c").endswith(Path("web_server.c").read_bytes())
+    failed = subprocess.run([program, "tcp://127.0.0.1:1?"], stderr=subprocess.PIPE, timeout=DEADLINE)
     assert b"127.0.0.1:1" in failed.stderr, failed.stderr
 
 

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from .project import ROOT, TARGET
 
 VALGRIND = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite",
             "--show-leak-kinds=definite", "--read-inline-info=no", "--fair-sched=yes", "--num-callers=30"]
+ADDRESS = "-Zsanitizer=address -Cforce-frame-pointers=yes"
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 
 
@@ -79,11 +81,14 @@ def plain():
 
 
 def testing():
-    """The library with the exports that only tests need, and with its own assertions on."""
+    """The library with the exports that only tests need, and with its own assertions on: as `cargo test` has built it."""
+    cargo("build", "--lib", "--features", "testing", "--target-dir", TARGET, what="the library with its testing exports")
     folder = TARGET / "testing"
-    cargo("build", "--lib", "--profile", "instrumented", "--features", "testing", "--target-dir", folder,
-          what="the library with its testing exports")
-    return Variant("testing", library(folder / "instrumented"))
+    folder.mkdir(exist_ok=True)
+    # A copy, as cargo may put it there again while programs use it.
+    shutil.copy2(TARGET / "debug/liblariat.so", folder / "liblariat.new")
+    (folder / "liblariat.new").replace(folder / "liblariat.so")
+    return Variant("testing", library(folder), slowness=3)
 
 
 def instrumented(folder, flags, *more, target=project.HOST, env=None):

@@ -113,11 +113,11 @@ def run_all(variant, cases, jobs, report):
         judge(case)
 
 
-def listed(variant, source, program, default_limit):
+def listed(variant, source, program, default_limit, more=(), may_be_none=False):
     """The cases that a test program lists."""
     language = "C++" if source.suffix in (".cc", ".cpp") else "C"
-    outcome = execute(variant, Case(source.stem, program, ["--list"], 60 * variant.slowness))
-    if outcome.code != 0 or not outcome.stdout.strip():
+    outcome = execute(variant, Case(source.stem, program, ["--list", *more], 60 * variant.slowness))
+    if outcome.code != 0 or not (outcome.stdout.strip() or may_be_none):
         raise build.Failed(f"{source.name} --list", f"{outcome.stdout}{outcome.stderr}\nexit {outcome.code}")
     for line in outcome.stdout.splitlines():
         name, *limit = line.split()

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "target"
 CARGO = os.environ.get("CARGO", "cargo")
 CC = os.environ.get("CC", "cc")
-ELSEWHERE = ("CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "MAKEFLAGS", "MAKELEVEL", "RUSTFLAGS")
+ELSEWHERE = ("CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "MAKEFLAGS", "MAKELEVEL", "RUSTFLAGS", "CFLAGS")
 HOST = "x86_64-unknown-linux-gnu"
 
 
@@ -27,7 +27,9 @@ def major():
 
 
 def environment(**extra):
-    """The environment for builds and tests: without what would send cargo's output elsewhere."""
+    """The environment for builds and tests: without what would send cargo's output elsewhere; with the CC that the Makefile gives, as
+    what a crate has in C is compiled anew when it changes."""
     env = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    env["CC"] = CC
     env.update({name: str(value) for name, value in extra.items()})
     return env

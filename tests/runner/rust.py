@@ -1,11 +1,16 @@
 """The Rust stages: format and lints, cargo test, loom, the model test."""
 
+import os
 import re
 import subprocess
 
 from . import build, project
 from .build import VALGRIND
 from .project import CARGO, ROOT, TARGET
+
+
+# One build for all that is not optimised: the C cases that need the testing exports use it too.
+AS_TESTS = ["--features", "testing", "--target-dir", TARGET]
 
 
 def lint(report, _options):
@@ -42,12 +47,13 @@ def cargo_test(report, what, *arguments, env=None, command=None):
 
 def tests(report, _options):
     """Unit tests, integration tests and the documentation's examples."""
-    cargo_test(report, "cargo test", "--target-dir", TARGET)
+    cargo_test(report, "cargo test", *AS_TESTS)
 
 
 def loom(report, _options):
-    """The models of what threads share: every interleaving, so optimised and without the rest."""
-    env = project.environment(RUSTFLAGS="--cfg loom", LOOM_MAX_PREEMPTIONS=3)
+    """The models of what threads share: every interleaving with so many preemptions, so optimised and without the rest. With
+    LARIAT_LOOM=all there is one more in each model, which takes many minutes."""
+    env = project.environment(RUSTFLAGS="--cfg loom", LARIAT_LOOM=os.environ.get("LARIAT_LOOM", "quick"))
     ran = cargo_test(report, "loom models", "--profile", "instrumented", "--lib", "--target-dir", TARGET / "loom", "loom",
                      env=env)
     if not ran:
@@ -58,15 +64,15 @@ def model(report, _options):
     """The model test for longer, then for a shorter time under AddressSanitizer and under valgrind."""
     if not (ROOT / "tests/model/main.rs").exists():
         return report.skipped("Rust", "the model test for longer", "there is no tests/model/main.rs")
-    model_test = ["--profile", "instrumented", "--test", "model"]
-    cargo_test(report, "the model test for longer", *model_test, "--target-dir", TARGET / "testing",
-               env=project.environment(LARIAT_MODEL_SECONDS=30))
-    flags = {"RUSTC_BOOTSTRAP": 1, "RUSTFLAGS": "-Zsanitizer=address", "RUSTDOCFLAGS": "-Zsanitizer=address"}
-    cargo_test(report, "the model test under AddressSanitizer", *model_test, "--target", project.HOST, "--target-dir",
-               TARGET / "asan", env=project.environment(LARIAT_MODEL_SECONDS=10, **flags))
+    model_test = [*AS_TESTS, "--test", "model"]
+    cargo_test(report, "the model test for longer", *model_test, env=project.environment(LARIAT_MODEL_SECONDS=30))
+    flags = {"RUSTC_BOOTSTRAP": 1, "RUSTFLAGS": build.ADDRESS, "RUSTDOCFLAGS": build.ADDRESS}
+    # The library as stage `address` has built it.
+    cargo_test(report, "the model test under AddressSanitizer", "--profile", "instrumented", "--features", "testing", "--test", "model",
+               "--target", project.HOST, "--target-dir", TARGET / "asan", env=project.environment(LARIAT_MODEL_SECONDS=10, **flags))
     if project.missing("valgrind"):
         return report.skipped("Rust", "the model test under valgrind", "valgrind is not installed")
-    output = build.cargo("test", *model_test, "--target-dir", TARGET / "testing", "--no-run", what="the model test")
+    output = build.cargo("test", *model_test, "--no-run", what="the model test")
     program = re.search(r"Executable .*\((.*)\)", output).group(1)
     cargo_test(report, "the model test under valgrind", command=[*VALGRIND, program],
                env=project.environment(LARIAT_MODEL_SECONDS=10, LARIAT_TEST_TOOL="valgrind"))

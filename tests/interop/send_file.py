@@ -1,4 +1,4 @@
-"""The file server against nc, blocking sockets and asyncio."""
+"""Files over a protocol of their own, against nc, blocking sockets and asyncio."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ HELLO = b"hello from a file\n"
 MUCH = os.urandom(5_000_000)
 
 
-def file_server():
+def served():
     """One that serves ./files, with a secret beside it."""
     folder = Path("files")
     (folder / "sub").mkdir(parents=True)
@@ -21,7 +21,7 @@ def file_server():
     (folder / "much").write_bytes(MUCH)
     (folder / "..dots").write_bytes(HELLO)
     Path("secret").write_bytes(b"secret")
-    return example("file_server", "tcp://127.0.0.1:0", "files")
+    return example("send_file", "tcp://127.0.0.1:0", "files")
 
 
 def line(connection):
@@ -40,14 +40,14 @@ def get(connection, name):
 
 @test
 def files_of_all_sizes():
-    with file_server() as server, server.connect() as connection:
+    with served() as server, server.connect() as connection:
         for name, content in (("hello.txt", HELLO), ("empty", b""), ("much", MUCH), ("sub/hello.txt", HELLO), ("..dots", HELLO)):
             same(get(connection, name), content)
 
 
 @test
 def names_do_not_lead_out_of_the_folder():
-    with file_server() as server, server.connect() as connection:
+    with served() as server, server.connect() as connection:
         for name in ("../secret", "sub/../../secret", "..", "sub/..", "sub/../hello.txt", f"{Path.cwd()}/secret", "/etc/passwd", ""):
             answer = get(connection, name)
             assert answer == "ERROR bad name", f"{name}: {answer}"
@@ -60,7 +60,7 @@ def names_do_not_lead_out_of_the_folder():
 
 @test
 def all_requests_at_once_are_answered_in_order():
-    with file_server() as server, server.connect() as connection:
+    with served() as server, server.connect() as connection:
         connection.sendall(b"GET much\nGET hello.txt\nGET nothing\nGET much\r\n")
         connection.shutdown(socket.SHUT_WR)
         length = b"OK %d\n" % len(MUCH)
@@ -69,13 +69,13 @@ def all_requests_at_once_are_answered_in_order():
 
 @test("nc")
 def nc_gets_a_file():
-    with file_server() as server:
+    with served() as server:
         same(run("nc", "-N", server.host, server.port, data=b"GET much\n"), b"OK %d\n" % len(MUCH) + MUCH)
 
 
 @test
 def who_reads_slowly_or_leaves_holds_up_nobody():
-    with file_server() as server, server.connect() as slow:
+    with served() as server, server.connect() as slow:
         slow.sendall(b"GET much\n" * 20)
         for _ in range(20):
             with server.connect() as gone:
@@ -101,7 +101,7 @@ def streams_of_asyncio():
     async def all_of_them(server):
         await asyncio.wait_for(asyncio.gather(*(fetch(server) for _ in range(10))), DEADLINE)
 
-    with file_server() as server:
+    with served() as server:
         asyncio.run(all_of_them(server))
 
 
