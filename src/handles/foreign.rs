@@ -159,15 +159,6 @@ impl Drop for Owned {
     }
 }
 
-/// Whether there is memory for a few small things of `bytes` together, for places that allocate without a way to say
-/// no. Only a hint: another thread may be quicker.
-pub fn check_memory(bytes: usize) -> crate::status::Result {
-    let mut probe = Vec::<u8>::new();
-    probe.try_reserve_exact(bytes).map_err(|_| crate::status::Status::ERR_NO_MEMORY)?;
-    std::hint::black_box(&mut probe);
-    Ok(())
-}
-
 /// A word that threads share.
 #[derive(Debug, Default)]
 pub struct AtomicWord(AtomicPtr<std::ffi::c_void>);

@@ -21,6 +21,15 @@ pub use shared::{Shared, SharedBody};
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("lariat needs a 64-bit target: its handles are 64-bit tokens");
 
+/// Whether there is memory for a few small things of `bytes` together, for places that allocate without a way to say
+/// no. Only a hint: another thread may be quicker.
+pub fn check_memory(bytes: usize) -> crate::status::Result {
+    let mut probe = Vec::<u8>::new();
+    probe.try_reserve_exact(bytes).map_err(|_| crate::status::Status::ERR_NO_MEMORY)?;
+    std::hint::black_box(&mut probe);
+    Ok(())
+}
+
 /// The kinds of things that have handles.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass, field
 
 from . import build
@@ -95,7 +96,9 @@ def run_all(variant, cases, jobs, report):
         name = variant.named(case.name)
         if len(timeouts) >= TIMEOUTS:
             return report.failed(case.language, name, "not run: too many others took too long")
+        started = time.monotonic()
         outcome = execute(variant, case)
+        report.case_took(name, time.monotonic() - started)
         if "wine client error" in outcome.stderr:
             # wine's server belonged to a case beside this one, and has ended with it.
             outcome = execute(variant, case)

@@ -11,6 +11,7 @@ class Report:
         self.left_out = []  # (what, why)
         self.failures = []  # names
         self.times = []
+        self.cases = []  # (seconds, file, name)
         self.lock = threading.Lock()
 
     def heading(self, name):
@@ -19,6 +20,10 @@ class Report:
     def took(self, name, seconds):
         self.times.append((name, seconds))
         print(f"   {name}: {seconds:.0f} s", flush=True)
+
+    def case_took(self, name, seconds):
+        with self.lock:
+            self.cases.append((seconds, name.split("/")[0], name))
 
     def count(self, language, passed=0, failed=0, skipped=0):
         with self.lock:
@@ -52,12 +57,23 @@ class Report:
         else:
             self.passed(language, name)
 
+    def print_slowest(self):
+        """Where the time went, for whoever wants to have less of it."""
+        files = {}
+        for seconds, file, _ in self.cases:
+            files[file] = files.get(file, 0) + seconds
+        print("   slowest files: " + ", ".join(f"{file} {files[file]:.1f} s" for file in sorted(files, key=files.get, reverse=True)[:20]))
+        for seconds, _, name in sorted(self.cases, reverse=True)[:40]:
+            print(f"      {seconds:6.1f} s  {name}")
+
     def summary(self):
         totals = [sum(counts[index] for counts in self.counts.values()) for index in range(3)]
         print("\n== summary")
         for language, (passed, failed, skipped) in self.counts.items():
             print(f"   {language:<10} {passed} passed, {failed} failed, {skipped} skipped")
         print("   time: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self.times))
+        if self.verbose:
+            self.print_slowest()
         if self.left_out:
             print("   left out on this machine:")
             for name, reason in self.left_out:

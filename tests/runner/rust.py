@@ -54,8 +54,8 @@ def loom(report, _options):
     """The models of what threads share: every interleaving with so many preemptions, so optimised and without the rest. With
     LARIAT_LOOM=all there is one more in each model, which takes many minutes."""
     env = project.environment(RUSTFLAGS="--cfg loom", LARIAT_LOOM=os.environ.get("LARIAT_LOOM", "quick"))
-    ran = cargo_test(report, "loom models", "--profile", "instrumented", "--lib", "--target-dir", TARGET / "loom", "loom",
-                     env=env)
+    ran = cargo_test(report, "loom models", "--release", "--manifest-path", ROOT / "tests/loom/Cargo.toml", "--target-dir",
+                     TARGET / "loom", env=env)
     if not ran:
         report.skipped("Rust", "loom models", "there is none in the library")
 

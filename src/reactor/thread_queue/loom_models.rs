@@ -1,5 +1,5 @@
 //! The queue under loom, which tries every interleaving and every value that the memory model lets a thread read:
-//! `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`. Rings are tiny here: see `ring.rs`.
+//! `tests/run.py loom`, by the crate in tests/loom. Rings are tiny here: see `ring.rs`.
 
 use super::ring::Entry;
 use super::*;
