@@ -254,8 +254,15 @@ static inline void kinds_end(every_kind *kinds) {
     if (kinds->talks >= 0) close(kinds->talks);
 }
 
+/* Whether the last call was refused and left the world as it found it, for the next. */
+static int world_is_kept;
+
 /* What is stale was in the very slots where what is good is now. */
 static inline void world_new(void) {
+    if (world_is_kept) {
+        world_is_kept = 0;
+        return;
+    }
     lariat_reactor *reactor = reactor_with(fuzz_options());
     stale = fuzz_kinds(reactor);
     every_kind_end(&stale);
@@ -278,6 +285,12 @@ static inline void world_end(const char *name, int adopted) {
     kinds_end(&good);
     if (adopted != -1 && descriptor_is_open(adopted)) close(adopted); /* it was refused */
     if (tokens_alive()) test_fail(__FILE__, __LINE__, "%s: what it was given is never freed", name);
+}
+
+/* After a call that was refused. */
+static inline void world_keep(int adopted) {
+    if (adopted != -1 && descriptor_is_open(adopted)) close(adopted);
+    world_is_kept = 1;
 }
 
 static inline void *foreign_run(void *unused) {
@@ -535,7 +548,8 @@ static inline void call_new(call *made, const export *one) {
     }
 }
 
-static inline void call_make(const export *one, call *made, want expected, const char *what) {
+/* Returns whether it was refused. */
+static inline int call_make(const export *one, call *made, want expected, const char *what) {
     lariat_status before = last_error_before();
     outcome result = one->invoke(made->values);
     lariat_status after = lariat_last_error(), status = after == before ? LARIAT_OK : after;
@@ -563,11 +577,13 @@ static inline void call_make(const export *one, call *made, want expected, const
     if (result.made && one->flags & MAKES_SIMULATION) CHECK_OK(lariat_simulation_free(result.made));
     if (result.made && one->flags & MAKES_GROUP) CHECK_OK(lariat_reactor_group_free(result.made));
     if (result.made && one->flags & MAKES_TLS) CHECK_OK(lariat_tls_configuration_free(result.made));
+    return status < 0;
 }
 
 /* ---- bad handles --------------------------------------------------------------------------------------------------------------------------- */
 
-/* One handle of the call is bad, the rest is good. The handle is looked up in the world, which is new for each call. */
+/* One handle of the call is bad, the rest is good. The handle is looked up in the world, which is new unless the call before was
+   refused: nothing of it has changed then. */
 typedef struct bad_handle {
     const void *word;        /* if `kinds` is NULL */
     const every_kind *kinds;
@@ -589,8 +605,8 @@ static inline void call_once_with_bad(const export *one, int at, bad_handle bad,
     snprintf(words, sizeof words, "%s%s%s for %s%s", bad.what, bad.kinds ? " " : "",
              !bad.kinds ? "" : bad.kind == KIND_JOB ? "job" : kind_names[bad.kind], one->parameters[at].name,
              without_callbacks ? " and no callback" : "");
-    call_make(one, &made, expected, words);
-    world_end(one->name, made.adopted);
+    if (call_make(one, &made, expected, words)) world_keep(made.adopted);
+    else world_end(one->name, made.adopted);
 }
 
 /* With callbacks, and with NULL for them. */
@@ -606,7 +622,7 @@ static inline want handle_want(const export *one, int at, int32_t status) {
     return one->flags & LENIENT && !first ? (want){status, LARIAT_ERR_INVALID_STATE} : exactly(status);
 }
 
-static inline void bad_handles(const export *one, int at) {
+static inline void with_bad_handles(const export *one, int at) {
     static long of_the_program;
     const uintptr_t words[] = {1,           8,          4096,       0x7fffffff, (uintptr_t)0xdeadbeefcafebabe,
                                UINTPTR_MAX, INTPTR_MAX, 0x8000000000000000, (uintptr_t)&of_the_program};
@@ -629,6 +645,12 @@ static inline void bad_handles(const export *one, int at) {
     call_with_bad(one, at, (bad_handle){NULL, &freed, kind, "a freed reactor's"}, over);
     if (!(one->flags & ANY_THREAD) && !is_shared(kind))
         call_with_bad(one, at, (bad_handle){NULL, &foreign, kind, "another thread's"}, handle_want(one, at, LARIAT_ERR_WRONG_THREAD));
+}
+
+static inline void bad_handles(const export *one, int at) {
+    with_bad_handles(one, at);
+    world_new();
+    world_end(one->name, -1);
 }
 
 /* ---- numbers and callbacks -------------------------------------------------------------------------------------------------------------- */

@@ -100,18 +100,21 @@ def from_request(index, text, ours, lariat):
 
 
 def judged_alone(text, ours, peers, lariat, node):
-    """The verdict where both dropped out, but one before the other: the rest of the stream is new to it."""
+    """The verdict where both dropped out: of the stream from that request on, to which one may have come too late."""
     import h11_frames
     while True:
         wrong, counted = verdict(ours, peers)
+        if not wrong.startswith("takes"):
+            return wrong, counted
         taken = [next((index for index, request in enumerate(ours["requests"]) if standing(peer, index, request) != "same"), None)
                  for peer in peers]
-        if not wrong.startswith("takes") or min(taken) == max(taken):
+        rest = from_request(max(taken), text, ours, lariat)
+        # An empty line before a request is no part of it (RFC 9112, 2.2), but h11 takes it for a request without a line.
+        while rest and rest.startswith(b"\r\n"):
+            rest = rest[2:]
+        if rest is None or len(rest) >= len(text):
             return wrong, counted
-        text = from_request(max(taken), text, ours, lariat)
-        if text is None:
-            return wrong, counted
-        ours = lariat.frames([text])[0]
+        text, ours = rest, lariat.frames([rest])[0]
         peers = [h11_frames.frames(text), node.frames([text])[0]]
 
 

@@ -1,5 +1,6 @@
 """The C stages of `make test`: header checks, the C suite, the examples."""
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -29,25 +30,30 @@ def header(report, _options):
                     report.failed(language, name, failure.output)
 
 
-def run_suite(report, options, plain, testing, only_threads=False, generated=True, wanted=lambda name: True):
+def is_without_threads(path):
+    """Whether no case of the file has threads: it need not be compiled then."""
+    return not path.name.startswith("plugin_") and not re.search(r"^TEST\w*\(\w*thread", path.read_text(), re.M)
+
+
+def run_suite(report, options, plain, testing, threads=None, generated=True, wanted=lambda name: True):
     """The whole C suite: files named testing_ against the library with the testing exports; `generated`: with the program that is
     written from the header; `wanted`: of which files' names."""
     suite = build.suite(report) if generated else build.sources("tests/c")
-    suite = [path for path in suite if wanted(path.name)]
+    suite = [path for path in suite if wanted(path.name) and not (threads and is_without_threads(path))]
     for is_testing, variant in ((False, plain), (True, testing)):
         sources = [path for path in suite if path.name.startswith("testing_") == is_testing]
         if is_testing and not sources:
             continue
-        run_programs(report, options, variant(), sources, only_threads)
+        run_programs(report, options, variant(), sources, threads)
 
 
-def run_programs(report, options, variant, sources, only_threads=False):
+def run_programs(report, options, variant, sources, threads=None):
     """Every case of these files, compiled for the variant."""
-    check_programs(report, options, variant, build.compile_all(variant, sources, options.jobs, report, "C"), only_threads)
+    check_programs(report, options, variant, build.compile_all(variant, sources, options.jobs, report, "C"), threads)
 
 
-def check_programs(report, options, variant, programs, only_threads=False):
-    """Every case of these programs."""
+def check_programs(report, options, variant, programs, threads=None):
+    """Every case of these programs, or only those with threads (True), or only the others (False): these have `thread` in the name."""
     found = []
     for source, program in sorted(programs.items()):
         if source.name.startswith("plugin_"):
@@ -57,8 +63,8 @@ def check_programs(report, options, variant, programs, only_threads=False):
         except build.Failed as failure:
             report.failed("C", failure.what, failure.output)
     found = [case for case in found if options.filter in case.name]
-    if only_threads:
-        found = [case for case in found if "thread" in case.name]
+    if threads is not None:
+        found = [case for case in found if ("thread" in case.name) == threads]
     cases.run_all(variant, found, options.jobs, report)
 
 
@@ -67,7 +73,7 @@ def plain(report, options):
     if options.sanitizer or options.wrapper:
         getattr(checkers, options.sanitizer or options.wrapper)(report, options)
     else:
-        run_suite(report, options, build.plain, build.testing, options.only_threads)
+        run_suite(report, options, build.plain, build.testing, threads=options.only_threads or None)
 
 
 def run_examples(report, options, variant):

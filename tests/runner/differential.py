@@ -17,9 +17,9 @@ def stage(report, _options):
 
 
 def long(report, _options):
-    """Others, for a minute; which they are is said."""
-    first = int.from_bytes(os.urandom(4), "big")
-    run(report, "--seed", first, "--seconds", SECONDS)
+    """The next, for a minute; others from LARIAT_SEED on, or wherever that is `random`. Which they are is said."""
+    first = os.environ.get("LARIAT_SEED", COUNT + 1)
+    run(report, "--seed", int.from_bytes(os.urandom(4), "big") if first == "random" else first, "--seconds", SECONDS)
 
 
 def run(report, *how):
