@@ -142,6 +142,22 @@ impl Entry {
             && self.kind.load(Ordering::Relaxed) == kind as u32
     }
 
+    /// The same, or another thread is just trying to take it over.
+    pub(super) fn is_mine_or_moving(&self, kind: Kind) -> bool {
+        let owner = self.owner.load(Ordering::Acquire);
+        (owner == platform::thread_word() || owner == MOVING) && self.kind.load(Ordering::Relaxed) == kind as u32
+    }
+
+    /// The owner, once nobody is trying to take the reactor over.
+    fn settled_owner(&self) -> usize {
+        loop {
+            match self.owner.load(Ordering::Acquire) {
+                MOVING => std::thread::yield_now(),
+                owner => return owner,
+            }
+        }
+    }
+
     /// The token of the reactor that has the segment.
     #[inline(always)]
     pub(super) fn reactor_token(&self) -> Word {
@@ -164,28 +180,9 @@ impl Entry {
     }
 }
 
-/// After a look-up that failed: the word again if it is worth another try, else why.
-#[cold]
-#[inline(never)]
-pub(super) fn to_look_again(word: Word, kind: Kind) -> Result<Word> {
-    if was_moving(word) { Ok(word) } else { Err(refusal(word, kind)) }
-}
-
-/// Whether another thread was just trying to take the reactor over, for a moment.
-fn was_moving(word: Word) -> bool {
-    let Some((index, _)) = parts(word) else { return false };
-    let entry = entry_of(index);
-    let mut moved = false;
-    while entry.owner.load(Ordering::Acquire) == MOVING {
-        moved = true;
-        std::thread::yield_now();
-    }
-    moved
-}
-
 /// Why a word that failed the quick check is no handle of `kind` for this thread. The order is the contract's.
 #[cold]
-fn refusal(word: Word, kind: Kind) -> Status {
+pub(super) fn refusal(word: Word, kind: Kind) -> Status {
     if word.is_null() {
         return Status::ERR_INVALID_ARGUMENT.because(format_args!("NULL where a {kind:?} handle is expected"));
     }
@@ -198,7 +195,7 @@ fn refusal(word: Word, kind: Kind) -> Status {
         return Status::ERR_FORKED;
     }
     let entry = entry_of(index);
-    match entry.owner.load(Ordering::Acquire) {
+    match entry.settled_owner() {
         NOBODY if entry.kind.load(Ordering::Relaxed) == kind as u32 => Status::ERR_STALE_HANDLE,
         NOBODY => Status::ERR_INVALID_HANDLE,
         POISONED => Status::ERR_PANIC,
@@ -227,13 +224,13 @@ pub(super) fn check_shared(word: Word, kind: Kind) -> Result {
 pub fn check_any_thread(word: Word, kind: Kind) -> Result<Word> {
     let quick = parts(word).map(|(index, _)| entry_of(index));
     match quick {
+        // A mover holds it only for a moment, and any thread may call meanwhile.
         Some(entry)
-            if entry.kind.load(Ordering::Relaxed) == kind as u32 && entry.owner.load(Ordering::Acquire) > MOVING =>
+            if entry.kind.load(Ordering::Relaxed) == kind as u32 && entry.owner.load(Ordering::Acquire) >= MOVING =>
         {
             Ok(entry.reactor_token())
         }
         _ => match refusal(word, kind) {
-            // A mover holds it only for a moment, and any thread may call meanwhile.
             Status::ERR_WRONG_THREAD => reactor_of(word, kind),
             status => Err(status),
         },

@@ -238,13 +238,35 @@ fn find<T: Body>(word: Word) -> Option<(Item<T>, &'static Entry)> {
     (slot.generation.get() == generation && generation & 1 == 1).then_some((Item { slot, word }, entry))
 }
 
+/// After a look-up that failed: the word again if it is worth another try, else why.
+#[cold]
+#[inline(never)]
+fn to_look_again<T: Body>(word: Word) -> Result<Word> {
+    match directory::refusal(word, T::KIND) {
+        // Another thread tried to take the reactor over when it was looked up, and does no more, or again.
+        Status::ERR_STALE_HANDLE if is_alive_or_moving::<T>(word) => Ok(word),
+        why => Err(why),
+    }
+}
+
+/// Whether a handle of this thread names what is alive, also while another thread tries to take it over.
+fn is_alive_or_moving<T: Body>(word: Word) -> bool {
+    parts(word).is_some_and(|(index, generation)| {
+        let entry = entry_of(index);
+        entry.is_mine_or_moving(T::KIND)
+            && number_of(index) < T::SLOTS as usize
+            && slot_in::<T>(entry.base.load(Ordering::Relaxed), index).generation.get() == generation
+            && generation & 1 == 1
+    })
+}
+
 /// The thing that a handle names, on its own thread.
 #[inline(always)]
 pub fn get<T: Body>(mut word: Word) -> Result<Item<T>> {
     loop {
         match find(word) {
             Some((item, _)) => return Ok(item),
-            None => word = directory::to_look_again(word, T::KIND)?,
+            None => word = to_look_again::<T>(word)?,
         }
     }
 }
@@ -263,7 +285,7 @@ pub fn enter<T: Body>(mut word: Word) -> Result<(Item<T>, Access)> {
         if let Some(entered) = enter_quickly(word) {
             return Ok(entered);
         }
-        word = directory::to_look_again(word, T::KIND)?;
+        word = to_look_again::<T>(word)?;
     }
 }
 

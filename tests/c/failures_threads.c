@@ -326,7 +326,7 @@ static void *adopt_for_long(void *argument) {
 static void work_while_others_adopt(void *user_data) {
     adopts *shared = user_data;
     pthread_t thread = thread_start(adopt_for_long, shared);
-    while (atomic_load(&shared->tries) < 200) {
+    while (atomic_load(&shared->tries) < (long)many(50000)) {
         lariat_delayed_call *call = lariat_reactor_call_later(shared->reactor, 1, quiet_call, NULL);
         CHECK(call != NULL);
         CHECK_OK(lariat_delayed_call_cancel(call));
