@@ -323,7 +323,7 @@ TEST(f44_a_flood_of_pings) {
     run_for(&it, 10);
     /* It reads them all, and the last is the last ping's. */
     CHECK(peer.got.length > 127);
-    char want[16];
+    char want[24];
     snprintf(want, sizeof want, "%zu", count - 1);
     CHECK_STR((char *)peer.got.data + peer.got.length - 125, want);
     CHECK_NOTES("");
