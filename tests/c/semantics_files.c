@@ -315,7 +315,7 @@ TEST(a_huge_directory_is_read_bit_by_bit) {
     char *names = calloc(count, 1);
     folder_new();
     for (size_t i = 0; i < count; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "%zu", i);
         int fd = open(in_folder(name), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         CHECK(fd >= 0);
