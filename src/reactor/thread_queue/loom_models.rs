@@ -131,7 +131,7 @@ fn run_until<M: Numbered>(consumer: &Consumer<M>, bell: &Notify, count: usize) -
 }
 
 /// Tries `model` with at most this many switches from a thread that could go on; with one less where the environment says that it must
-/// be quick (LARIAT_LOOM=quick), which takes a minute.
+/// be quick (LARIAT_LOOM=quick).
 fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let less = usize::from(std::env::var("LARIAT_LOOM").is_ok_and(|how| how == "quick"));
     let mut builder = loom::model::Builder::new();
