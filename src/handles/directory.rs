@@ -252,10 +252,22 @@ fn forked() -> bool {
     PREPARED.load(Ordering::Acquire) != 0 && DIRECTORY.entries[0].owner.load(Ordering::Acquire) == NOBODY
 }
 
-/// Before the first segment of a process, and of a child of fork: from here on a fork is noticed.
+/// Before the first segment of a process, and of a child of fork: from here on a fork is noticed. One thread does it, and others that
+/// make their first reactor at that moment wait: what these make must not count as made before the fork.
 fn prepare() {
-    if DIRECTORY.entries[0].owner.load(Ordering::Acquire) != NOBODY {
-        return;
+    let state = &DIRECTORY.entries[0].owner;
+    // No thread word is odd. With the process in it, a child knows of one that its parent was in the middle of.
+    let preparing = std::process::id() as usize * 2 + 1;
+    loop {
+        match state.load(Ordering::Acquire) {
+            now if now == preparing => std::thread::yield_now(),
+            now if now != NOBODY && now & 1 == 0 => return,
+            now => {
+                if state.compare_exchange(now, preparing, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                    break;
+                }
+            }
+        }
     }
     if PREPARED.swap(1, Ordering::AcqRel) == 0 {
         // Both: the kernel's way also covers a bare clone, the handler also emulators that take the advice and forget it.
@@ -264,7 +276,7 @@ fn prepare() {
     } else {
         BEFORE_FORK.store(COUNT.load(Ordering::Acquire), Ordering::Release);
     }
-    DIRECTORY.entries[0].owner.store(platform::thread_word(), Ordering::Release);
+    state.store(platform::thread_word(), Ordering::Release);
 }
 
 /// What the kernel does where it can: nobody owns anything any more.
